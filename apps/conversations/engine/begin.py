@@ -1,0 +1,132 @@
+"""The beginning of a turn: one transaction that stores question and empty reply together, or refuses.
+
+A repeat of a `client_id` finds the stored pair instead, so that a send may be tried again after any failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from apps.conversations.engine import boots
+from apps.conversations.engine.events import conversation_group, conversation_updated, personal_group
+from apps.conversations.models import Conversation, Message, attach_siblings, remember_path
+from apps.core.errors import Conflict, InvalidInput, NotFound, TooLarge
+from apps.core.realtime import announce
+
+MAX_CONTENT_BYTES = 1_000_000
+
+
+class TurnInProgress(Conflict):
+    """The conversation's reply is still being written."""
+
+    code = "turn_in_progress"
+    detail = "The previous answer is still being written. Wait for it, or stop it."
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One exchange: a question and the reply to it."""
+
+    conversation: Conversation
+    question: Message
+    reply: Message
+    # The question is older than the turn: it was asked before and is answered anew.
+    is_regenerated: bool = False
+    # The turn was begun by an earlier request with the same `client_id`.
+    is_repeat: bool = False
+
+
+def begin(conversation: Conversation, *, content: str, model: str = "", client_id: str | None = None) -> Turn:
+    """Ask below the active branch.
+
+    Raises `TurnInProgress`, `TooLarge` (over 1,000,000 bytes), `NotFound` (deleted meanwhile).
+    """
+    check_size(content)
+
+    def opening(current: Conversation) -> Turn:
+        question = current.ask(content, parent_id=current.head_id, client_id=client_id)
+        return _reply(current, question, model)
+
+    return _open(conversation, client_id, opening)
+
+
+def edit(message: Message, *, content: str, client_id: str | None = None) -> Turn:
+    """Ask differently: a sibling of the question, with a reply of its own. Raises as `begin`, and `InvalidInput`."""
+    check_size(content)
+    if message.role != Message.Role.USER:
+        raise InvalidInput("Only a question can be edited.")
+
+    def opening(current: Conversation) -> Turn:
+        question = current.ask(content, parent_id=message.parent_id, client_id=client_id)
+        remember_path(question)
+        return _reply(current, question, "")
+
+    return _open(message.conversation, client_id, opening)
+
+
+def regenerate(message: Message, *, model: str = "", client_id: str | None = None) -> Turn:
+    """Answer again: a sibling of the given reply, or a further reply to the given question. Raises as `begin`."""
+    question = message if message.role == Message.Role.USER or message.parent is None else message.parent
+
+    def opening(current: Conversation) -> Turn:
+        remember_path(question)
+        return _reply(current, question, model, regenerated_as=client_id or "")
+
+    return _open(message.conversation, client_id, opening)
+
+
+def check_size(content: str) -> None:
+    """Raise `TooLarge` for more than 1,000,000 bytes of UTF-8."""
+    if len(content.encode()) > MAX_CONTENT_BYTES:
+        detail = f"A message holds at most {MAX_CONTENT_BYTES:,} bytes."
+        raise TooLarge(detail)
+
+
+def _open(conversation: Conversation, client_id: str | None, opening: Callable[[Conversation], Turn]) -> Turn:
+    with transaction.atomic():
+        current = Conversation.objects.select_for_update().filter(pk=conversation.pk).first()
+        if current is None:
+            raise NotFound
+        if client_id and (stored := _stored(current, client_id)):
+            return stored
+        _refuse_if_busy(current)
+        boots.this_boot().beat()
+        turn = opening(current)
+        attach_siblings([turn.question, turn.reply])
+        event = conversation_updated(current)
+        announce(conversation_group(current.pk), event)
+        announce(personal_group(current.owner_id), event)
+        return turn
+
+
+def _reply(conversation: Conversation, question: Message, model: str, *, regenerated_as: str | None = None) -> Turn:
+    is_regenerated = regenerated_as is not None
+    reply = question.begin_reply(
+        model=model or conversation.model, boot=boots.this_boot(), client_id=regenerated_as or None
+    )
+    conversation.advance(reply, question=None if is_regenerated else question.content)
+    return Turn(conversation, question, reply, is_regenerated=is_regenerated)
+
+
+def _refuse_if_busy(conversation: Conversation) -> None:
+    running = conversation.messages.streaming().first()
+    if running is None:
+        return
+    orphan = Message.objects.orphaned().filter(pk=running.pk).first()
+    if orphan is None or not boots.recover(orphan):
+        raise TurnInProgress
+
+
+def _stored(conversation: Conversation, client_id: str) -> Turn | None:
+    message = conversation.messages.filter(client_id=client_id).first()
+    if message is None:
+        return None
+    if message.role == Message.Role.USER:
+        question, reply = message, message.children.order_by("pk")[0]
+    else:
+        question, reply = conversation.messages.get(pk=message.parent_id), message
+    attach_siblings([question, reply])
+    return Turn(conversation, question, reply, is_regenerated=reply is message, is_repeat=True)

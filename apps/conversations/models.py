@@ -1,0 +1,348 @@
+"""Conversations, their messages, and the process that runs each reply.
+
+A conversation is a tree of messages: editing a question or asking again makes a sibling, never overwrites. `head` is
+the leaf of the branch being read; every message remembers the child last read below it. Ids order messages, clocks do
+not, and along a branch they only grow.
+
+Rules that the database itself keeps: one streaming reply a conversation, one message a `client_id`, five statuses.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from apps.accounts.models import User
+
+DEFAULT_TITLE = "New Conversation"
+TITLE_LENGTH = 60
+# A process that has not reported for this long while it ran replies is gone.
+BOOT_GONE_SECONDS = 5
+BEAT_SECONDS = 1.0
+
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    """Questions about many conversations."""
+
+    def visible_to(self, user: User) -> Self:
+        """Those of one person: the only door."""
+        return self.filter(owner_id=user.pk)
+
+    def active(self) -> Self:
+        """Not archived."""
+        return self.filter(archived=False)
+
+    def archived(self) -> Self:
+        """Put away."""
+        return self.filter(archived=True)
+
+    def by_activity(self) -> Self:
+        """Pinned first, then the newest activity."""
+        return self.order_by("-pinned", "-updated_at", "-pk")
+
+    def after(self, cursor: tuple[bool, str, int]) -> Self:
+        """What follows a row in `by_activity`, given its (pinned, updated_at in ISO 8601, id)."""
+        pinned, updated_at, pk = cursor
+        older = Q(updated_at__lt=updated_at) | Q(updated_at=updated_at, pk__lt=pk)
+        same = Q(pinned=pinned) & older
+        return self.filter(same | Q(pinned=False) if pinned else same)
+
+
+class Conversation(models.Model):
+    """A person's talk with a model."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations")
+    title = models.CharField(max_length=200, default=DEFAULT_TITLE)
+    pinned = models.BooleanField(default=False)
+    archived = models.BooleanField(default=False)
+    model = models.CharField(max_length=200, blank=True, default="")
+    memory = models.BooleanField(default=True)
+    temporary = models.BooleanField(default=False)
+    head = models.ForeignKey("Message", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ConversationQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(
+                F("owner"),
+                F("archived"),
+                F("pinned").desc(),
+                F("updated_at").desc(),
+                F("id").desc(),
+                name="by_activity",
+            )
+        ]
+
+    def __str__(self) -> str:
+        # The admin's log keeps this text after the conversation is deleted, so it tells nothing of it.
+        return f"Conversation {self.pk}"
+
+    def change(self, fields: Mapping[str, object]) -> None:
+        """Set some of title, pinned, archived, model and memory. Activity is not moved."""
+        for name, value in fields.items():
+            setattr(self, name, value)
+        self.save(update_fields=list(fields))
+
+    def ask(self, content: str, *, parent_id: int | None, client_id: str | None = None) -> Message:
+        """A person's message below the given one."""
+        question = self.messages.create(
+            role=Message.Role.USER, content=content, parent_id=parent_id, client_id=client_id or None
+        )
+        remember_child(parent_id, question)
+        return question
+
+    def advance(self, head: Message, *, question: str | None = None) -> None:
+        """A message came: the branch ends there now. The first question becomes the title of an untitled one."""
+        self.head = head
+        self.updated_at = timezone.now()
+        if question is not None and self.title == DEFAULT_TITLE and not self._has_earlier_question(head):
+            self.title = title_from(question)
+        self.save(update_fields=["head", "updated_at", "title"])
+
+    def _has_earlier_question(self, head: Message) -> bool:
+        newest = [head.pk, head.parent_id]
+        return self.messages.filter(role=Message.Role.USER).exclude(pk__in=newest).exists()
+
+    def show(self, message: Message) -> None:
+        """Make the branch through this message, down to the leaf last read below it, the active one."""
+        remember_path(message)
+        self.head = message.leaf()
+        self.save(update_fields=["head"])
+
+    def branch(self, *, limit: int, before: int | None = None) -> tuple[list[Message], bool]:
+        """The newest `limit` messages of the active branch (those above message `before`), oldest first, each with
+        its `siblings`; and whether there are earlier ones."""
+        rows = Message.objects.branch_to(self.head_id, limit=limit + 1, before=before)
+        messages = rows[-limit:]
+        attach_siblings(messages)
+        return messages, len(rows) > limit
+
+
+def title_from(question: str) -> str:
+    """A title of at most 60 characters and `...`, cut between words where there is a place to."""
+    text = " ".join(question.split())
+    if len(text) <= TITLE_LENGTH:
+        return text or DEFAULT_TITLE
+    cut = text.rfind(" ", 0, TITLE_LENGTH + 1)
+    return text[: cut if cut > 0 else TITLE_LENGTH] + "..."
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    """Questions about many messages."""
+
+    def visible_to(self, user: User) -> Self:
+        """Those in one person's conversations: the only door."""
+        return self.filter(conversation__owner_id=user.pk)
+
+    def streaming(self) -> Self:
+        """Replies that are being written."""
+        return self.filter(status=Message.Status.STREAMING)
+
+    def orphaned(self) -> Self:
+        """Replies whose process is gone: nobody writes them any more."""
+        return self.streaming().exclude(boot__in=Boot.objects.alive())
+
+    def checkpoint(self, texts: Mapping[int, tuple[str, int]]) -> None:
+        """Store the text so far, and the number of its last delta, of replies still being written, by id."""
+        for pk, (content, seq) in texts.items():
+            self.streaming().filter(pk=pk).update(content=content, seq=seq)
+
+    def branch_to(self, leaf_id: int | None, *, limit: int, before: int | None = None) -> list[Message]:
+        """Up to `limit` messages from the leaf upwards (only those with an id below `before`), oldest first."""
+        if leaf_id is None:
+            return []
+        rows = self.raw(_BRANCH_SQL, [leaf_id, before or 2**63 - 1, limit])
+        return sorted(rows, key=lambda message: message.pk)
+
+
+# The walk carries ids alone, so that its cost does not depend on how much was written.
+_BRANCH_SQL = """
+    WITH RECURSIVE branch (id, parent_id) AS (
+        SELECT id, parent_id FROM conversations_message WHERE id = %s
+        UNION ALL
+        SELECT up.id, up.parent_id FROM conversations_message up JOIN branch ON up.id = branch.parent_id
+    )
+    SELECT * FROM conversations_message
+    WHERE id IN (SELECT id FROM branch WHERE id < %s ORDER BY id DESC LIMIT %s)
+"""
+
+
+class Message(models.Model):
+    """What a person or the model said, once."""
+
+    class Role(models.TextChoices):
+        """Who speaks."""
+
+        USER = "user"
+        ASSISTANT = "assistant"
+
+    class Status(models.TextChoices):
+        """How it stands: `failed` has no text, `interrupted` has some and no end."""
+
+        STREAMING = "streaming"
+        COMPLETE = "complete"
+        STOPPED = "stopped"
+        FAILED = "failed"
+        INTERRUPTED = "interrupted"
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="children")
+    last_child = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    role = models.CharField(max_length=9, choices=Role.choices)
+    status = models.CharField(max_length=11, choices=Status.choices, default=Status.COMPLETE)
+    content = models.TextField(blank=True, default="")
+    # The number of the last delta that `content` holds.
+    seq = models.PositiveIntegerField(default=0)
+    client_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 -- null is "not unique"
+    model = models.CharField(max_length=200, blank=True, default="")
+    usage = models.JSONField(null=True, blank=True)
+    sources = models.JSONField(default=list, blank=True)
+    degraded = models.JSONField(default=list, blank=True)
+    error_code = models.CharField(max_length=64, blank=True, default="")
+    error_detail = models.TextField(blank=True, default="")
+    time_to_first_token_ms = models.PositiveIntegerField(null=True, blank=True)
+    generation_time_ms = models.PositiveIntegerField(null=True, blank=True)
+    boot = models.ForeignKey("Boot", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    stop_requested_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = MessageQuerySet.as_manager()
+
+    # Ids of the messages with the same parent, in order, itself among them; see `attach_siblings`.
+    siblings: list[int]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation"], condition=Q(status="streaming"), name="one_streaming_reply_a_conversation"
+            ),
+            models.UniqueConstraint(fields=["conversation", "client_id"], name="one_message_a_client_id"),
+            models.CheckConstraint(
+                condition=Q(status__in=["streaming", "complete", "stopped", "failed", "interrupted"]),
+                name="message_status_is_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(role="assistant") | Q(role="user", status="complete"), name="only_replies_stream"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.pk} ({self.status})"
+
+    def begin_reply(self, *, model: str, boot: Boot, client_id: str | None = None) -> Message:
+        """The empty reply to this question, to be written by the given process."""
+        reply = Message.objects.create(
+            conversation_id=self.conversation_id,
+            parent=self,
+            role=Message.Role.ASSISTANT,
+            status=Message.Status.STREAMING,
+            model=model,
+            boot=boot,
+            client_id=client_id,
+        )
+        remember_child(self.pk, reply)
+        return reply
+
+    def request_stop(self) -> bool:
+        """Ask whichever process writes this reply to stop; False when nobody does."""
+        return bool(Message.objects.streaming().filter(pk=self.pk).update(stop_requested_at=Now()))
+
+    def finish(self, status: Status, **fields: Any) -> bool:
+        """Leave `streaming` for good: a compare-and-set, False when it was left before (and then nothing changes)."""
+        changes = {"status": status, **fields}
+        if not Message.objects.streaming().filter(pk=self.pk).update(**changes):
+            return False
+        for name, value in changes.items():
+            setattr(self, name, value)
+        return True
+
+    def interrupt(self, code: str, detail: str) -> bool:
+        """End a reply whose writer is gone: `interrupted` with what was kept, `failed` when nothing came."""
+        status = Message.Status.INTERRUPTED if self.content else Message.Status.FAILED
+        return self.finish(status, error_code=code, error_detail=detail)
+
+    def leaf(self) -> Message:
+        """The end of the branch last read below this message."""
+        children = dict(self.conversation.messages.filter(pk__gte=self.pk).values_list("pk", "last_child_id"))
+        leaf_id = self.pk
+        while (child := children.get(leaf_id)) is not None:
+            leaf_id = child
+        return self if leaf_id == self.pk else self.conversation.messages.get(pk=leaf_id)
+
+
+def remember_child(parent_id: int | None, child: Message) -> None:
+    """The child is the one to be read below its parent from now on."""
+    if parent_id is not None:
+        Message.objects.filter(pk=parent_id).update(last_child=child)
+
+
+def remember_path(message: Message) -> None:
+    """Every message above this one leads to it from now on."""
+    above = Message.objects.filter(conversation_id=message.conversation_id, pk__lte=message.pk)
+    links = {
+        pk: (parent_id, child_id) for pk, parent_id, child_id in above.values_list("pk", "parent_id", "last_child")
+    }
+    below, parent_id = message.pk, message.parent_id
+    while parent_id is not None:
+        if links[parent_id][1] != below:
+            Message.objects.filter(pk=parent_id).update(last_child=below)
+        below, parent_id = parent_id, links[parent_id][0]
+
+
+def attach_siblings(messages: Sequence[Message]) -> None:
+    """Give each message its `siblings`, in one query."""
+    if not messages:
+        return
+    conversation_id = messages[0].conversation_id
+    parents = {message.parent_id for message in messages}
+    among = Q(parent__in=parents - {None})
+    if None in parents:
+        among |= Q(parent=None)
+    rows = Message.objects.filter(among, conversation_id=conversation_id).order_by("pk").values_list("parent_id", "pk")
+    children: dict[int | None, list[int]] = {}
+    for parent_id, pk in rows:
+        children.setdefault(parent_id, []).append(pk)
+    for message in messages:
+        message.siblings = children[message.parent_id]
+
+
+class BootQuerySet(models.QuerySet["Boot"]):
+    """Questions about processes."""
+
+    def alive(self) -> Self:
+        """Those that have reported lately, by the database's clock."""
+        return self.filter(beat_at__gt=Now() - timedelta(seconds=BOOT_GONE_SECONDS))
+
+
+class Boot(models.Model):
+    """One start of a serving process. It reports while it writes replies, so that others see when it is gone."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    started_at = models.DateTimeField(default=timezone.now, editable=False)
+    beat_at = models.DateTimeField()
+
+    objects = BootQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.id
+
+    # When this process last reported, by its own clock.
+    _reported_at = -BEAT_SECONDS
+
+    def beat(self) -> None:
+        """Report, at most once a second; the row is made at the first time."""
+        now = time.monotonic()
+        if now - self._reported_at >= BEAT_SECONDS:
+            Boot.objects.update_or_create(pk=self.pk, defaults={"beat_at": Now()})
+            transaction.on_commit(lambda: setattr(self, "_reported_at", now))

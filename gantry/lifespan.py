@@ -1,0 +1,51 @@
+"""What starts and ends with a serving process, under daphne (which has no lifespan protocol) and under others."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import suppress
+
+from apps.accounts import leases
+from apps.conversations import engine
+from apps.core.keeper import Job, Keeper
+from apps.core.requests import Receive, Scope, Send
+from apps.llm.errors import LLMNotConfigured
+from apps.llm.server import ModelServer
+
+SWEEP_SECONDS = 0.5
+ORPHANS_SECONDS = 2.0
+
+
+def start() -> None:
+    """Begin the housekeeping that happens also when nobody asks; called once, when the server imports us."""
+    _warm_up()
+    Keeper(Job(SWEEP_SECONDS, leases.sweep), Job(ORPHANS_SECONDS, engine.recover_orphans)).start()
+    _end_with_daphne()
+
+
+def _warm_up() -> None:
+    """Build now what the first answer would wait for: with TLS, reading certificates takes tens of milliseconds."""
+    with suppress(LLMNotConfigured):
+        ModelServer.from_settings().options()
+
+
+def _end_with_daphne() -> None:
+    """Have the replies being written stored before daphne's reactor stops."""
+    if "daphne.server" not in sys.modules:
+        return
+    from twisted.internet import reactor
+    from twisted.internet.defer import Deferred
+
+    def ending() -> Deferred[None]:
+        return Deferred.fromFuture(asyncio.ensure_future(engine.shutdown()))
+
+    reactor.addSystemEventTrigger("before", "shutdown", ending)  # type: ignore[attr-defined]  # zope's reactor
+
+
+async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    """The ASGI lifespan protocol, for servers that speak it."""
+    while (message := await receive())["type"] != "lifespan.shutdown":
+        await send({"type": f"{message['type']}.complete"})
+    await engine.shutdown()
+    await send({"type": "lifespan.shutdown.complete"})

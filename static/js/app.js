@@ -1,0 +1,6 @@
+// What every page of somebody who is signed in loads.
+
+import "./time.js";
+import "./theme.js";
+import "./sidebar.js";
+import "./conversation.js";

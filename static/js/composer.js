@@ -1,0 +1,129 @@
+// Where one writes: grows with the text, keeps a draft for each conversation, knows the models.
+
+import { api } from "./api.js";
+import { grow } from "./markup.js";
+
+const WAIT = "Wait for the answer, or stop it.";
+
+export class Composer {
+  #form;
+  #area;
+  #select;
+  #on;
+  #conversationId;
+  #isStreaming = false;
+  #isClosed = false;
+
+  /** `on`: send(text), model(name), reachable(boolean). */
+  constructor(form, conversationId, on) {
+    this.#form = form;
+    this.#on = on;
+    this.#conversationId = conversationId;
+    this.#area = form.elements.content;
+    this.#select = form.elements.model;
+    this.#area.value = sessionStorage.getItem(this.#key) ?? this.#area.value;
+    this.#area.addEventListener("input", () => this.#changed());
+    this.#area.addEventListener("keydown", (event) => this.#pressed(event));
+    form.addEventListener("submit", (event) => this.#submit(event));
+    this.#select.addEventListener("change", () => on.model(this.model));
+    this.#changed();
+  }
+
+  get model() {
+    return this.#select.value;
+  }
+
+  get text() {
+    return this.#area.value;
+  }
+
+  set text(value) {
+    this.#area.value = value;
+    this.#changed();
+  }
+
+  set isStreaming(value) {
+    this.#isStreaming = value;
+    this.#buttons();
+  }
+
+  focus() {
+    // A keyboard that slides over the page uninvited is no welcome.
+    if (matchMedia("(hover: hover)").matches) this.#area.focus({ preventScroll: true });
+  }
+
+  /** There is nothing to write to any more; what was written can still be copied. */
+  close() {
+    this.#isClosed = true;
+    this.#area.readOnly = true;
+    this.#buttons();
+  }
+
+  /** The new chat has become a conversation. */
+  moveTo(conversationId) {
+    sessionStorage.removeItem(this.#key);
+    this.#conversationId = conversationId;
+    this.#changed();
+  }
+
+  showModel(name) {
+    const value = name ?? "";
+    if (![...this.#select.options].some((option) => option.value === value)) this.#select.add(new Option(value || "Default model", value), 0);
+    this.#select.value = value;
+  }
+
+  async loadModels() {
+    const { models } = await api("GET", "/api/models").catch(() => ({ models: [] }));
+    const chosen = this.model;
+    const names = new Set(models.map((model) => model.id));
+    const first = models.length === 1 && !chosen ? models[0].name : "Default model";
+    const options = [new Option(first, ""), ...(models.length === 1 && !chosen ? [] : models.map(({ id, name }) => new Option(name, id)))];
+    if (chosen && !names.has(chosen)) options.splice(1, 0, new Option(chosen, chosen));
+    this.#select.replaceChildren(...options);
+    this.#select.value = chosen;
+    this.#on.reachable(models.length > 0);
+  }
+
+  get #key() {
+    return `draft:${this.#conversationId ?? "new"}`;
+  }
+
+  #changed() {
+    grow(this.#area);
+    if (this.#area.value) sessionStorage.setItem(this.#key, this.#area.value);
+    else sessionStorage.removeItem(this.#key);
+    this.#hint("");
+    this.#buttons();
+  }
+
+  #pressed(event) {
+    if (event.key !== "Enter" || event.isComposing || event.shiftKey) return;
+    event.preventDefault();
+    if (event.ctrlKey || event.metaKey) this.#area.setRangeText("\n", this.#area.selectionStart, this.#area.selectionEnd, "end");
+    else this.#form.requestSubmit();
+    this.#changed();
+  }
+
+  #submit(event) {
+    event.preventDefault();
+    const text = this.#area.value;
+    if (this.#isClosed || !text.trim()) return;
+    if (this.#isStreaming) return this.#hint(WAIT);
+    this.text = "";
+    this.#on.send(text);
+  }
+
+  #hint(words) {
+    this.#form.querySelector(".hint").textContent = words;
+  }
+
+  #buttons() {
+    const send = this.#form.querySelector(".send");
+    const stop = this.#form.querySelector(".stop");
+    const hadFocus = document.activeElement === send || document.activeElement === stop;
+    send.hidden = this.#isStreaming;
+    stop.hidden = !this.#isStreaming;
+    send.disabled = this.#isClosed || !this.#area.value.trim();
+    if (hadFocus) this.#area.focus();
+  }
+}

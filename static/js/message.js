@@ -1,0 +1,203 @@
+// One message on the page. The markup is the server's (`_message.html`), also for new ones; text of people and models is
+// only ever set as text, and HTML comes only from the server.
+
+import { fragment } from "./api.js";
+import { copyOf } from "./markup.js";
+import { wordTimes } from "./time.js";
+
+const FINAL = new Set(["complete", "stopped", "failed", "interrupted"]);
+const LONG = 24;
+
+const views = new WeakMap();
+
+export class MessageView {
+  #source = null;
+  #blocks = [];
+
+  /** The view of an article that is on the page. */
+  static of(article) {
+    return views.get(article) ?? new MessageView(article);
+  }
+
+  /** A new message from its JSON. */
+  static from(json, templates) {
+    const view = new MessageView(copyOf(templates[json.role]));
+    view.update(json);
+    if (json.role === "user") view.element.querySelector(".text").textContent = json.content;
+    return view;
+  }
+
+  /** A message that is on its way to the server. */
+  static unsent(content, clientId, templates) {
+    const view = new MessageView(copyOf(templates.user));
+    view.element.dataset.clientId = clientId;
+    view.element.querySelector(".text").textContent = content;
+    view.#source = content;
+    view.sending();
+    return view;
+  }
+
+  constructor(element) {
+    this.element = element;
+    views.set(element, this);
+    this.decorate();
+  }
+
+  get id() {
+    return Number(this.element.dataset.id) || null;
+  }
+
+  get role() {
+    return this.element.dataset.role;
+  }
+
+  get status() {
+    return this.element.dataset.status;
+  }
+
+  get clientId() {
+    return this.element.dataset.clientId;
+  }
+
+  get isFinal() {
+    return FINAL.has(this.status);
+  }
+
+  get siblings() {
+    return this.element.dataset.siblings.split(" ").filter(Boolean).map(Number);
+  }
+
+  /** The text as it was written. */
+  get source() {
+    return this.#source ?? JSON.parse(this.element.querySelector("script").textContent);
+  }
+
+  set source(text) {
+    this.#source = text;
+  }
+
+  // --- On its way
+
+  sending() {
+    this.#unsent("Sending…", false);
+  }
+
+  notSent(why) {
+    this.#unsent(`Not sent: ${why}`, true);
+  }
+
+  #unsent(words, failed) {
+    const line = this.element.querySelector(".unsent");
+    this.element.classList.add("is-pending");
+    line.hidden = false;
+    line.classList.toggle("is-failed", failed);
+    line.querySelector("span").textContent = words;
+  }
+
+  // --- As the server has it
+
+  /** Everything about it except what it says in HTML. */
+  update(json) {
+    const { element } = this;
+    element.id = `m${json.id}`;
+    element.classList.remove("is-pending");
+    Object.assign(element.dataset, {
+      id: json.id, status: json.status, parent: json.parent_id ?? "", clientId: json.client_id ?? "", siblings: json.siblings.join(" "),
+    });
+    this.#source = json.content;
+    this.#about(json);
+    this.#bound();
+    if (json.role === "user") element.querySelector(".unsent").hidden = true;
+  }
+
+  #about(json) {
+    const { element } = this;
+    const time = element.querySelector(".about time");
+    time.dateTime = json.created_at;
+    wordTimes(element);
+    element.querySelector(".branches").hidden = json.siblings.length < 2;
+    element.querySelector(".place").textContent = `${json.siblings.indexOf(json.id) + 1}/${json.siblings.length}`;
+    if (json.role === "assistant") this.begun(json);
+  }
+
+  /** Which model is asked, and what it was not told. */
+  begun({ model, degraded }) {
+    this.element.querySelector(".model").textContent = model ?? "";
+    for (const line of this.element.querySelectorAll("[data-degraded]")) line.hidden = !degraded.includes(line.dataset.degraded);
+  }
+
+  // --- As it is written
+
+  /** All the blocks there are so far. */
+  showBlocks(blocks) {
+    this.#blocks = [];
+    this.element.querySelector(".prose").replaceChildren();
+    blocks.forEach((block) => this.showBlock(block));
+  }
+
+  /** A block that is new or has changed; one with an empty range is gone. */
+  showBlock({ block: index, start, end, html }) {
+    const prose = this.element.querySelector(".prose");
+    if (start === end) {
+      this.#blocks[index]?.node.remove();
+      delete this.#blocks[index];
+      return;
+    }
+    const node = this.#blocks[index]?.node ?? blockAt(prose, this.#blocks, index);
+    const scrolled = node.querySelector("pre")?.scrollLeft ?? 0;
+    node.replaceChildren(fragment(html));
+    this.#blocks[index] = { node, html };
+    this.decorate(node);
+    if (scrolled) node.querySelector("pre").scrollLeft = scrolled;
+    this.element.classList.add("has-text");
+  }
+
+  /** Its end, in good order or not. What is on the page already stays untouched. */
+  finish(json, html) {
+    this.update(json);
+    if (this.#blocks.map((block) => block.html).join("") !== html) {
+      this.element.querySelector(".prose").replaceChildren(fragment(html));
+      this.decorate();
+    }
+  }
+
+  /** What the server does not send: buttons on code, the fold of a long question, times in the reader's words. */
+  decorate(root = this.element) {
+    const button = this.element.closest("gantry-conversation")?.querySelector("template[data-copy-code]");
+    for (const figure of button ? root.querySelectorAll("figure.code:not(:has(> .copy))") : []) figure.append(copyOf(button));
+    this.element.classList.toggle("has-text", Boolean(this.element.querySelector(".prose")?.childElementCount));
+    this.#bound();
+    wordTimes(root);
+  }
+
+  /** There is nothing before the first version and nothing after the last. */
+  #bound() {
+    const { siblings } = this;
+    this.element.querySelector('[data-action="previous"]').disabled = siblings[0] === this.id;
+    this.element.querySelector('[data-action="next"]').disabled = siblings.at(-1) === this.id;
+  }
+
+  /** A very long question shows its beginning. */
+  fold() {
+    const text = this.element.querySelector(".text");
+    if (!text || text.classList.contains("is-measured")) return;
+    text.classList.add("is-measured");
+    const isLong = text.scrollHeight > LONG * parseFloat(getComputedStyle(text).lineHeight);
+    text.classList.toggle("is-folded", isLong);
+    this.element.querySelector(".unfold").hidden = !isLong;
+  }
+
+  unfold() {
+    const button = this.element.querySelector(".unfold");
+    const folded = this.element.querySelector(".text").classList.toggle("is-folded");
+    button.setAttribute("aria-expanded", String(!folded));
+    button.textContent = folded ? "Show all of it" : "Show less";
+  }
+}
+
+function blockAt(prose, blocks, index) {
+  const node = Object.assign(document.createElement("div"), { className: "block" });
+  const next = blocks.slice(index + 1).find(Boolean)?.node ?? null;
+  prose.insertBefore(node, next);
+  return node;
+}

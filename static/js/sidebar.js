@@ -1,0 +1,264 @@
+// The list of conversations: follows what happens to them anywhere, and lets one rename, pin, archive and delete.
+
+import { api } from "./api.js";
+import { copyOf } from "./markup.js";
+import { UNDO_FOR, notice, sayWhy } from "./notices.js";
+import { Socket } from "./socket.js";
+
+const sidebar = document.getElementById("sidebar");
+const list = document.getElementById("conversations");
+const menu = document.getElementById("conversation-menu");
+const filter = sidebar.querySelector(".archive-filter");
+const UNTITLED = "New Conversation";
+
+let shownId = null;
+const leaving = new Set(); // ids under an undo bar
+
+const path = (id) => `/api/chat/conversations/${id}`;
+const rowOf = (id) => list.querySelector(`[data-conversation="${Number(id)}"]`);
+const isArchiveShown = () => sidebar.dataset.archived === "true";
+
+// --- The list
+
+/** The list as the server has it now. */
+function reload() {
+  const query = new URLSearchParams({ archived: isArchiveShown(), current: shownId ?? "" });
+  return window.htmx.ajax("GET", `/conversations?${query}`, { target: "#conversations", swap: "innerHTML" });
+}
+
+function mark() {
+  for (const link of list.querySelectorAll("[aria-current]")) link.removeAttribute("aria-current");
+  rowOf(shownId)?.querySelector(".title")?.setAttribute("aria-current", "page");
+}
+
+function describe(row, conversation) {
+  Object.assign(row.dataset, { conversation: conversation.id, pinned: conversation.pinned, archived: conversation.archived, updatedAt: conversation.updated_at });
+  const link = row.querySelector(".title");
+  row.querySelector(".icon")?.setAttribute("aria-label", `More about “${conversation.title}”`);
+  if (!link) return;
+  link.textContent = link.title = conversation.title;
+  link.href = `/c/${conversation.id}`;
+}
+
+function add(conversation) {
+  if (isArchiveShown() !== conversation.archived || leaving.has(conversation.id)) return;
+  const row = copyOf(document.getElementById("conversation-row"));
+  describe(row, conversation);
+  list.querySelector(".nothing")?.remove();
+  toTop(row);
+  window.htmx.process(row);
+  mark();
+}
+
+/** First on its shelf: a pinned one's, or today's. */
+function toTop(row) {
+  const key = row.dataset.pinned === "true" ? "pinned" : "today";
+  shelf(key).after(row);
+}
+
+function shelf(key) {
+  const known = list.querySelector(`[data-shelf="${key}"]`);
+  if (known) return known;
+  const label = copyOf(document.getElementById("shelf-row"));
+  const pinned = [...list.querySelectorAll('[data-pinned="true"]')].at(-1);
+  if (pinned) pinned.after(label);
+  else list.prepend(label);
+  return label;
+}
+
+const handlers = {
+  "conversation.created": ({ conversation }) => rowOf(conversation.id) ?? add(conversation),
+  "conversation.updated": ({ conversation }) => update(conversation),
+  "conversation.deleted": ({ conversation_id: id }) => rowOf(id)?.remove(),
+};
+
+function update(conversation) {
+  const row = rowOf(conversation.id);
+  if (!row) return conversation.archived === isArchiveShown() && !leaving.has(conversation.id) ? comeBack(conversation) : undefined;
+  if (conversation.archived !== isArchiveShown()) return row.remove();
+  const hasMoved = String(conversation.pinned) !== row.dataset.pinned;
+  const isActive = conversation.updated_at > row.dataset.updatedAt;
+  describe(row, conversation);
+  if (hasMoved) reload();
+  else if (isActive) toTop(row);
+}
+
+/** One that the list does not show yet, further down or from the archive. */
+function comeBack(conversation) {
+  const newest = list.querySelector('[data-conversation]:not([data-pinned="true"])')?.dataset.updatedAt ?? "";
+  if (!conversation.pinned && conversation.updated_at > newest) add(conversation);
+  else reload();
+}
+
+// --- Actions
+
+async function change(id, fields) {
+  handlers["conversation.updated"]({ conversation: await api("PATCH", path(id), fields) });
+}
+
+/** The title becomes a field, in the row or in the bar above the conversation. */
+function rename(place, id) {
+  const title = place.querySelector(".title");
+  if (!title) return;
+  const form = copyOf(document.getElementById("title-form"));
+  const input = form.elements.title;
+  input.value = title.textContent;
+  const close = () => form.isConnected && form.replaceWith(title);
+  const save = () => {
+    const text = input.value.trim();
+    const before = title.textContent;
+    if (text && text !== before) {
+      title.textContent = text;
+      change(id, { title: text }).catch((error) => {
+        title.textContent = before;
+        sayWhy(error);
+      });
+    }
+    close();
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    save();
+  });
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    event.preventDefault();
+    close();
+    title.focus?.();
+  });
+  input.addEventListener("blur", save);
+  title.replaceWith(form);
+  input.focus();
+  input.select();
+}
+
+async function archive(id, isArchived) {
+  await change(id, { archived: isArchived });
+  const words = isArchived ? "Moved to the archive." : "Moved out of the archive.";
+  if (await notice(words, { action: "Undo" })) await change(id, { archived: !isArchived });
+}
+
+/** Nothing is sent while there is time to undo; a page that is left meanwhile has deleted nothing. */
+async function remove(id, title) {
+  const row = rowOf(id);
+  const wasShown = shownId === id;
+  leaving.add(id);
+  if (row) row.hidden = true;
+  if (wasShown) visit("/");
+  const undone = await notice(`“${title || UNTITLED}” will be deleted.`, { action: "Undo", milliseconds: UNDO_FOR });
+  if (undone) {
+    leaving.delete(id);
+    if (wasShown) visit(`/c/${id}`);
+    return reload();
+  }
+  try {
+    await api("DELETE", path(id));
+    rowOf(id)?.remove();
+  } catch (error) {
+    if (rowOf(id)) rowOf(id).hidden = false;
+    if (error.status !== 404) throw error;
+  } finally {
+    leaving.delete(id);
+  }
+}
+
+function visit(address) {
+  const link = Object.assign(document.createElement("a"), { href: address, hidden: true });
+  sidebar.querySelector("nav").append(link);
+  window.htmx.process(link);
+  link.click();
+  link.remove();
+}
+
+const actions = {
+  rename: rename,
+  pin: (place, id) => change(id, { pinned: true }),
+  unpin: (place, id) => change(id, { pinned: false }),
+  archive: (place, id) => archive(id, true),
+  unarchive: (place, id) => archive(id, false),
+  delete: (place, id) => remove(id, place.querySelector(".title")?.textContent),
+};
+
+// --- Menus
+
+let subject = null; // the row or bar whose menu is open
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[popovertarget]");
+  const target = button && document.getElementById(button.getAttribute("popovertarget"));
+  if (!target?.classList.contains("menu")) return;
+  if (target === menu) {
+    subject = button.closest("[data-conversation]");
+    offer(subject.dataset);
+  }
+  target.addEventListener("toggle", ({ newState }) => newState === "open" && beside(target, button), { once: true });
+});
+
+function offer({ pinned, archived }) {
+  const hidden = { pin: pinned === "true", unpin: pinned !== "true", archive: archived === "true", unarchive: archived !== "true" };
+  for (const item of menu.querySelectorAll("[data-action]")) item.hidden = hidden[item.dataset.action] ?? false;
+}
+
+/** Under its button, or over it where there is no room; inside the window in any case. */
+function beside(popover, button) {
+  const place = button.getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = popover;
+  const below = place.bottom + 4;
+  const top = below + height < innerHeight ? below : Math.max(8, place.top - height - 4);
+  popover.style.top = `${top}px`;
+  popover.style.left = `${Math.max(8, Math.min(place.left, innerWidth - width - 8))}px`;
+  popover.querySelector("a, button:not([hidden])").focus();
+}
+
+menu.addEventListener("click", (event) => {
+  const name = event.target.closest("[data-action]")?.dataset.action;
+  if (!name) return;
+  const place = subject;
+  menu.hidePopover();
+  Promise.resolve(actions[name](place, Number(place.dataset.conversation))).catch(sayWhy);
+});
+
+document.addEventListener("keydown", (event) => {
+  const open = event.target.closest?.(".menu:popover-open");
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!open || !step || event.target.matches("input")) return;
+  event.preventDefault();
+  const items = [...open.querySelectorAll("a, button:not([hidden])")];
+  items.at((items.indexOf(document.activeElement) + step) % items.length)?.focus();
+});
+
+// --- The page around it
+
+filter.addEventListener("click", () => {
+  sidebar.dataset.archived = String(!isArchiveShown());
+  filter.setAttribute("aria-pressed", sidebar.dataset.archived);
+  reload();
+});
+
+document.addEventListener("conversation:shown", ({ detail }) => {
+  shownId = detail.id;
+  mark();
+});
+
+sidebar.addEventListener("click", (event) => {
+  if (event.target.closest("a") && sidebar.matches(":popover-open")) sidebar.hidePopover();
+});
+
+document.addEventListener("htmx:responseError", ({ detail }) => {
+  if (detail.boosted) location.assign(detail.pathInfo.requestPath);
+});
+document.addEventListener("htmx:sendError", () => sayWhy(new TypeError()));
+list.addEventListener("htmx:afterSettle", () => {
+  mark();
+  for (const id of leaving) if (rowOf(id)) rowOf(id).hidden = true;
+});
+
+let hasBeenOpen = false;
+new Socket("/ws/me/", {
+  frame: (frame) => handlers[frame.type]?.(frame),
+  open: () => {
+    if (hasBeenOpen) reload();
+    hasBeenOpen = true;
+  },
+});

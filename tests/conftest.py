@@ -1,0 +1,92 @@
+"""The shared cast and stage: alice owns, bob is a stranger, root is the operator; the model server is scripted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+from channels.layers import channel_layers
+from django.test import AsyncClient, Client
+
+from apps.accounts.models import User
+from apps.conversations import engine
+from apps.conversations.engine.boots import this_boot
+from apps.core import database
+from tests.scripted_model import ScriptedModel
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return User.objects.create_user(email="alice@example.org", password=PASSWORD, display_name="Alice")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    return User.objects.create_user(email="bob@example.org", password=PASSWORD, display_name="Bob")
+
+
+@pytest.fixture
+def root(db: None) -> User:
+    return User.objects.create_user(email="root@example.org", password=PASSWORD, display_name="Root", role="admin")
+
+
+@pytest.fixture
+def browser_of() -> Callable[[User], Client]:
+    """A browser in which the given person is signed in."""
+
+    def signed_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return signed_in
+
+
+@pytest.fixture
+def async_browser_of() -> Callable[[User], AsyncClient]:
+    """The same, for tests that run in an event loop: needed for anything that begins a turn."""
+
+    def signed_in(user: User) -> AsyncClient:
+        client = AsyncClient()
+        client.force_login(user)
+        return client
+
+    return signed_in
+
+
+@pytest.fixture(scope="session")
+def model_server() -> Iterator[ScriptedModel]:
+    server = ScriptedModel().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def scripted_model(model_server: ScriptedModel, settings: pytest.FixtureRequest) -> ScriptedModel:
+    """The model server that the product is configured to ask."""
+    model_server.reset()
+    settings.TABBY_HOST = model_server.url
+    return model_server
+
+
+@pytest.fixture
+async def running_engine() -> AsyncIterator[None]:
+    """Whatever a test leaves running is ended before its event loop is."""
+    yield
+    await engine.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def fresh_process_state() -> Iterator[None]:
+    """A channel layer belongs to one event loop, a boot to one database: each test has its own."""
+    yield
+    channel_layers.backends.clear()
+    this_boot.cache_clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def database_threads_end(django_db_setup: None) -> Iterator[None]:
+    yield
+    database.close()

@@ -1,0 +1,13 @@
+"""The product's settings, for tests: a data folder of their own, and password hashing that costs little."""
+
+import os
+import tempfile
+
+os.environ.update(SECRET_KEY="only-for-tests-" + "x" * 40, DATA_DIR=tempfile.mkdtemp(prefix="gantry-tests-"))
+for name in ("TABBY_HOST", "PUBLIC_URL", "TRUSTED_PROXIES", "LLM_API_KEY", "DEFAULT_MODEL", "REDIS_URL"):
+    os.environ[name] = "0" if name == "TRUSTED_PROXIES" else ""
+os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", "")
+
+from gantry.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["tests.hashers.QuickBCryptSHA256PasswordHasher"]
