@@ -1,7 +1,7 @@
 """The processes that a bench measures: a scripted model server, and the product on a data folder of its own.
 
-Each lives as long as a `with` block and in a session of its own, so that Ctrl-C reaches the bench alone and everything
-is ended in order. The product is configured by `.env.example`, whatever this shell or a `.env` say.
+Each lives as long as a `with` block and in a process group of its own, so that Ctrl-C reaches the bench alone and all
+are ended in order. The product is configured by `.env.example`, whatever this shell or a `.env` say.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _start(command: Sequence[str], output: int, surroundings: dict[str, str]) ->
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=None if output == subprocess.PIPE else subprocess.STDOUT,
-        start_new_session=True,
+        process_group=0,
     )
 
 

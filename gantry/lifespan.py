@@ -40,7 +40,7 @@ def _end_with_daphne() -> None:
     def ending() -> Deferred[None]:
         return Deferred.fromFuture(asyncio.ensure_future(engine.shutdown()))
 
-    reactor.addSystemEventTrigger("before", "shutdown", ending)  # type: ignore[attr-defined]  # zope's reactor
+    reactor.addSystemEventTrigger("before", "shutdown", ending)  # type: ignore[arg-type]  # a zope interface, misread
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:

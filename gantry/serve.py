@@ -46,7 +46,7 @@ def _use_uvloop() -> None:
     import uvloop
     from twisted.internet import asyncioreactor
 
-    asyncioreactor.install(uvloop.new_event_loop())
+    asyncioreactor.install(uvloop.new_event_loop())  # type: ignore[no-untyped-call]
 
 
 def _set_up_django() -> None:

@@ -8,6 +8,7 @@ from django.urls import include, path
 from django.views import defaults
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from gantry import schema  # noqa: F401 -- registers itself
 from gantry.health import health
 
 urlpatterns = [
@@ -24,7 +25,7 @@ urlpatterns = [
 
 
 def _is_api(request: HttpRequest) -> bool:
-    return request.path.startswith("/api")
+    return request.path == "/api" or request.path.startswith("/api/")
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -44,7 +45,9 @@ def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Nothing there; the same bytes as for what is somebody else's."""
     if _is_api(request):
-        return JsonResponse({"detail": "Not found.", "code": "not_found"}, status=404)
+        return JsonResponse(
+            {"detail": "Not found.", "code": "not_found"}, status=404, json_dumps_params={"separators": (",", ":")}
+        )
     return defaults.page_not_found(request, exception)
 
 

@@ -11,7 +11,7 @@ script, by `server.script`:
     garbage-N       N tokens between malformed lines     onlygarbage     nothing that makes sense
     comments-N      keep-alives only, N milliseconds apart
     slowstart-MS-N  headers and N tokens after MS milliseconds
-    nosignoff-N     N tokens and finish_reason, no [DONE], connection left open
+    nosignoff-N     N tokens and finish_reason, then keep-alives without end
     nochoices       tokens among chunks with `choices: []`
     midword-error   half a word, then an error object    longline        a line that does not end
     endless         text that never ends                 unicode         awkward text, a byte at a time
@@ -483,7 +483,7 @@ async def slowstart(answer: Answer, pause_ms: int, count: int) -> None:
 async def nosignoff(answer: Answer, count: int) -> None:
     await answer.say(count)
     await answer.reason()
-    await silence()
+    await comments(answer, 50)
 
 
 @script("nochoices")

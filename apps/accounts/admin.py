@@ -17,6 +17,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 
@@ -32,7 +33,13 @@ def _login(request: HttpRequest, extra_context: dict[str, Any] | None = None) ->
     return redirect_to_login(request.GET.get(REDIRECT_FIELD_NAME) or reverse("admin:index"))
 
 
-admin.site.login = _login  # type: ignore[method-assign]
+def _password_change(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    """One's own password is changed where guesses at the present one are counted too."""
+    return redirect("settings")
+
+
+admin.site.login = _login  # type: ignore[method-assign, assignment]
+admin.site.password_change = _password_change  # type: ignore[method-assign, assignment]
 admin.site.unregister(Group)  # what somebody may do is their role
 
 

@@ -13,12 +13,13 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, authenticate, login
 from django.contrib.auth.backends import ModelBackend
+from django.db import transaction
 from django.http import HttpRequest, parse_cookie
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from apps.accounts.errors import WrongPassword
+from apps.accounts.errors import SignedOut, WrongPassword
 from apps.accounts.models import ApiToken, LoginAttempt, User
 from apps.accounts.sessions import SessionStore
 from apps.core.requests import client_address, socket_origin_allowed
@@ -59,7 +60,10 @@ def sign_in(request: HttpRequest, email: str, password: str) -> User | None:
     if not isinstance(user, User):
         return None
     attempts.succeed()
-    open_session(request, user)
+    try:
+        open_session(request, user)
+    except SignedOut:
+        return None
     return user
 
 
@@ -72,11 +76,14 @@ def confirm_password(request: HttpRequest, user: User, password: str) -> None:
 
 
 def open_session(request: HttpRequest, user: User) -> None:
-    """Sign the browser in, under a new token and for its full time, whoever was signed in there before."""
+    """Sign the browser in, under a new token and for its full time, whoever was signed in there; raises `SignedOut`."""
     session: SessionStore = request.session  # type: ignore[assignment]
-    session.flush()
-    session.describe(address=address_of(request), user_agent=request.headers.get("User-Agent", ""))
-    login(request, user)
+    with transaction.atomic():
+        user.stand()
+        session.flush()
+        session.describe(address=address_of(request), user_agent=request.headers.get("User-Agent", ""))
+        login(request, user)
+        session.save()
 
 
 def address_of(request: HttpRequest) -> str:
@@ -144,12 +151,13 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class CookieAuthentication(SessionAuthentication):
-    """The browser's session; an unsafe request needs its CSRF token and an Origin of ours."""
+    """The browser's session; an unsafe request needs its CSRF token and an Origin of ours.
+
+    Asked after `BearerAuthentication`, which lets nothing with an Authorization header through to here.
+    """
 
     def authenticate(self, request: Request) -> tuple[User, Credential] | None:
         """The session's user; raises PermissionDenied; None when nobody is signed in."""
-        if "Authorization" in request.headers:
-            return None
         user = django_request(request).user
         session: SessionStore = django_request(request).session  # type: ignore[assignment]
         if not isinstance(user, User) or session.row is None:

@@ -60,3 +60,11 @@ class WrongPassword(GantryError):
 
     code = "wrong_password"
     detail = "The current password is not right."
+
+
+class SignedOut(GantryError):
+    """The account changed while its request was under way, so what the request was granted on is gone."""
+
+    code = "signed_out"
+    status = 401
+    detail = "Your account was changed just now. Sign in again."

@@ -26,7 +26,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from apps.accounts.errors import AlreadySetUp, EmailTaken, LastAdmin, TooManyAttempts
+from apps.accounts.browsers import browser_name
+from apps.accounts.errors import AlreadySetUp, EmailTaken, LastAdmin, SignedOut, TooManyAttempts
 from apps.accounts.names import USERNAME_MAX, USERNAME_PATTERN, fold_email, username_stem, usernames
 
 # What a credential was granted on: a change of these is noticed by everything that is open.
@@ -221,6 +222,16 @@ class User(AbstractBaseUser, PermissionsMixin):
         if list(admins) == [self.pk]:
             raise LastAdmin
 
+    def stand(self) -> None:
+        """Raise `SignedOut` if password, role or account changed since this user was read.
+
+        The row stays locked until the transaction ends: a credential made meanwhile is either refused here, or there
+        in time to be ended by the change.
+        """
+        rows = User.objects.select_for_update().filter(pk=self.pk, revision=self.revision, is_active=True)
+        if rows.first() is None:
+            raise SignedOut
+
     # --- Passwords
 
     def check_password(self, raw_password: str | None) -> bool:
@@ -245,12 +256,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Fold the address before it is compared with others."""
         self.email = fold_email(self.email)
 
-    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **options: Any) -> None:
+    def save(self, *, update_fields: Iterable[str] | None = None, **options: Any) -> None:
         """Store. A guarded field that differs from its row moves `revision` on, and may end credentials."""
         self.email = fold_email(self.email)
         guarded = GUARDED if update_fields is None else GUARDED.intersection(update_fields)
-        if self._state.adding or not guarded:
-            super().save(*args, update_fields=update_fields, **options)
+        if not (self.pk and guarded):
+            super().save(update_fields=update_fields, **options)
         else:
             self._save_guarded(update_fields, **options)
 
@@ -345,6 +356,11 @@ class Session(models.Model):
     def __str__(self) -> str:
         return f"Session {self.pk}"
 
+    @property
+    def browser(self) -> str:
+        """What its owner would call it."""
+        return browser_name(self.user_agent)
+
     def store(self, data: str) -> bool:
         """Keep what Django's session holds; False when the session was ended meanwhile."""
         self.data = data
@@ -374,9 +390,11 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         return self.filter(digest=fingerprint(token))
 
     def issue(self, user: User, name: str, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
-        """A new token and its plaintext, which nobody can show again."""
+        """A new token and its plaintext, which nobody can show again; raises `SignedOut`."""
         plaintext = f"gantry_{secrets.token_urlsafe(32)}"
-        token = self.create(user=user, name=name, digest=fingerprint(plaintext), expires_at=expires_at)
+        with transaction.atomic():
+            user.stand()
+            token = self.create(user=user, name=name, digest=fingerprint(plaintext), expires_at=expires_at)
         return token, plaintext
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from django.conf import settings
@@ -120,7 +121,7 @@ class SessionStore(SessionBase):
         """Seconds until then: the cookie's age."""
         if self._expires_at is None:
             return super().get_expiry_age(**kwargs)
-        return max(0, int((self._expires_at - timezone.now()).total_seconds()))
+        return max(0, ceil((self._expires_at - timezone.now()).total_seconds()))
 
     async def aget_expiry_age(self, **kwargs: Any) -> int:
         """The same from a coroutine."""

@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.authentication import confirm_password, open_session, sign_in
-from apps.accounts.errors import AlreadySetUp, TooManyAttempts, WrongPassword
+from apps.accounts.errors import AlreadySetUp, SignedOut, TooManyAttempts, WrongPassword
 from apps.accounts.forms import LoginForm, PasswordForm, ProfileForm, SetupForm, TokenForm
 from apps.accounts.models import ApiToken, Session, User
 from apps.accounts.sessions import SessionStore
@@ -69,10 +69,9 @@ def setup_page(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _form_page(request, _SETUP, form)
     try:
-        founder = User.objects.create_first(**form.cleaned_data)
-    except AlreadySetUp:
+        open_session(request, User.objects.create_first(**form.cleaned_data))
+    except (AlreadySetUp, SignedOut):
         return redirect("login")
-    open_session(request, founder)
     return redirect(settings.LOGIN_REDIRECT_URL)
 
 
@@ -137,7 +136,10 @@ def make_token(request: HttpRequest) -> HttpResponse:
     form = TokenForm(request.POST)
     if not form.is_valid():
         return _settings(request, status=422, token_form=form)
-    _, plaintext = ApiToken.objects.issue(_user(request), form.cleaned_data["name"], form.expires_at())
+    try:
+        _, plaintext = ApiToken.objects.issue(_user(request), form.cleaned_data["name"], form.expires_at())
+    except SignedOut:
+        return redirect("login")
     return _settings(request, status=201, new_token=plaintext)
 
 

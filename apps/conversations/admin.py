@@ -23,7 +23,8 @@ class ConversationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subs
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
         """With the number of messages in each."""
-        return super().get_queryset(request).annotate(messages_written=Count("messages"))
+        conversations: QuerySet[Conversation] = super().get_queryset(request)
+        return conversations.annotate(messages_written=Count("messages"))
 
     @admin.display(description="messages", ordering="messages_written")
     def message_count(self, conversation: Conversation) -> int:

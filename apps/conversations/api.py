@@ -21,6 +21,7 @@ from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.accounts.authentication import Credential
 from apps.accounts.leases import held
 from apps.accounts.models import User
 from apps.conversations import engine
@@ -50,8 +51,15 @@ from apps.core.errors import NotFound
 from apps.core.realtime import Event, announce, subscribe
 from apps.core.rest import query_integer
 
-CONVERSATION = resolve_type_hint(ConversationJSON)
-MESSAGE = resolve_type_hint(MessageJSON)
+
+def schema_of(hint: Any) -> dict[str, Any]:
+    """The OpenAPI schema of a type, such as the TypedDict of an event."""
+    schema: dict[str, Any] = resolve_type_hint(hint)  # type: ignore[no-untyped-call]
+    return schema
+
+
+CONVERSATION = schema_of(ConversationJSON)
+MESSAGE = schema_of(MessageJSON)
 MAX_PAGE = 200
 DEFAULT_PAGE = 50
 STREAM = OpenApiResponse(
@@ -83,6 +91,13 @@ class View(GenericAPIView[Any]):
         user = self.request.user
         assert isinstance(user, User)
         return user
+
+    @property
+    def credential(self) -> Credential:
+        """By which session or token they ask."""
+        credential: object = self.request.auth
+        assert isinstance(credential, Credential)
+        return credential
 
     def command(self, *, partial: bool = False) -> dict[str, Any]:
         """The body's fields; raises ValidationError."""
@@ -208,7 +223,7 @@ class ConversationDetail(View):
             tell(conversation)
         return Response(conversation_json(conversation))
 
-    @extend_schema(responses={200: resolve_type_hint(dict[str, str])})
+    @extend_schema(responses={200: schema_of(dict[str, str])})
     def delete(self, request: Request, pk: int) -> Response:
         """Delete it with all that was said in it; a reply being written ends."""
         with transaction.atomic():
@@ -234,7 +249,7 @@ class TurnView(View):
         """Launch first: a client that leaves at once loses nothing."""
         engine.launch(turn)
         if isinstance(self.request.accepted_renderer, sse.EventStreamRenderer):
-            return sse.response(while_signed_in(self.request, turn_frames(turn)))
+            return sse.response(while_signed_in(self.credential, turn_frames(turn)))
         return Response(async_to_sync(engine.finished)(turn)["message"])
 
 
@@ -274,7 +289,7 @@ class MessageDetail(TurnView):
 class Stop(View):
     """The running turn."""
 
-    @extend_schema(request=None, responses={200: resolve_type_hint(dict[str, bool])})
+    @extend_schema(request=None, responses={200: schema_of(dict[str, bool])})
     def post(self, request: Request, pk: int) -> Response:
         """End it; what was said so far is kept. `stopped` is false when nothing was running."""
         return Response({"stopped": engine.stop(self.conversation(pk).pk)})
@@ -308,12 +323,14 @@ class Events(View):
     @extend_schema(responses={(200, "text/event-stream"): STREAM})
     def get(self, request: Request, pk: int) -> StreamingHttpResponse:
         """An event stream: `snapshot`, then the frames of every turn."""
-        return sse.response(while_signed_in(request, conversation_frames(self.conversation(pk))))
+        return sse.response(while_signed_in(self.credential, conversation_frames(self.conversation(pk))))
 
 
-async def while_signed_in(request: Request, frames: AsyncGenerator[sse.Frame, None]) -> AsyncGenerator[sse.Frame, None]:
+async def while_signed_in(
+    credential: Credential, frames: AsyncGenerator[sse.Frame, None]
+) -> AsyncGenerator[sse.Frame, None]:
     """The frames, until the session, token or account ends."""
-    with held(request.auth) as ended:
+    with held(credential) as ended:
         async with aclosing(sse.until(ended, frames)) as allowed:
             async for frame in allowed:
                 yield frame
@@ -357,7 +374,7 @@ def _is_delta_after(event: Event, seen: tuple[int, int]) -> bool:
 
 def _question(reply: MessageJSON) -> MessageJSON | None:
     """What the reply answers; None when it was deleted meanwhile."""
-    question = Message.objects.filter(pk=reply["parent_id"]).first()
+    question = Message.objects.filter(children=reply["id"]).first()
     if question is None:
         return None
     attach_siblings([question])

@@ -111,8 +111,7 @@ class Conversation(models.Model):
         self.save(update_fields=["head", "updated_at", "title"])
 
     def _has_earlier_question(self, head: Message) -> bool:
-        newest = [head.pk, head.parent_id]
-        return self.messages.filter(role=Message.Role.USER).exclude(pk__in=newest).exists()
+        return self.messages.filter(role=Message.Role.USER).exclude(pk=head.pk).exclude(children=head).exists()
 
     def show(self, message: Message) -> None:
         """Make the branch through this message, down to the leaf last read below it, the active one."""

@@ -1,10 +1,9 @@
 """The sockets of conversations."""
 
-from django.urls import path
-
 from apps.conversations.consumers import ConversationConsumer, PersonalConsumer
+from apps.core.realtime import socket_path
 
 websocket_urlpatterns = [
-    path("ws/conversations/<int:conversation_id>/", ConversationConsumer.as_asgi()),
-    path("ws/me/", PersonalConsumer.as_asgi()),
+    socket_path("ws/conversations/<int:conversation_id>/", ConversationConsumer),
+    socket_path("ws/me/", PersonalConsumer),
 ]

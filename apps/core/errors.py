@@ -8,6 +8,7 @@ The tree (subclasses live beside what raises them, and name the fact):
      ├─ Conflict            409
      │   └─ conversations: TurnInProgress
      ├─ TooLarge            413
+     ├─ DatabaseUnreachable 503
      └─ LLMError                    apps.llm.errors draws that branch
 
 An error is an exception and a status, never content: its text reaches the reader in `detail` and is not stored as
@@ -16,19 +17,23 @@ anybody's words.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.response import Response
+
+log = logging.getLogger(__name__)
 
 
 class GantryError(Exception):
     """Something that is refused or went wrong, with a stable `code` for programs and a `detail` for people."""
 
     code = "error"
-    status = status.HTTP_400_BAD_REQUEST
+    status: int = status.HTTP_400_BAD_REQUEST
     detail = "The request could not be carried out."
 
     def __init__(self, detail: str | None = None) -> None:
@@ -71,6 +76,14 @@ class TooLarge(GantryError):
     detail = "That is too large."
 
 
+class DatabaseUnreachable(GantryError):
+    """The database does not answer, and nothing can be done without it."""
+
+    code = "database_unreachable"
+    status = status.HTTP_503_SERVICE_UNAVAILABLE
+    detail = "The database does not answer. Try again in a moment."
+
+
 class MalformedBody(exceptions.APIException):
     """The body could not be read as JSON: invalid input like any other, so 422."""
 
@@ -92,6 +105,9 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         return _gantry_response(TooLarge())
     if isinstance(exc, Http404):
         return _gantry_response(NotFound())
+    if isinstance(exc, (OperationalError, InterfaceError)):
+        log.error("the database does not answer", exc_info=exc)
+        return _gantry_response(DatabaseUnreachable())
     if isinstance(exc, exceptions.ParseError):
         return _gantry_response(InvalidInput("The body could not be read."))
     if isinstance(exc, PermissionDenied):
@@ -107,7 +123,7 @@ def _gantry_response(exc: GantryError) -> Response:
 
 
 def _invalid_response(exc: exceptions.ValidationError) -> Response:
-    errors = exc.get_full_details()
+    errors: Any = exc.get_full_details()
     fields = _messages(errors) if isinstance(errors, dict) else {"non_field_errors": _flatten(errors)}
     first = next(iter(fields.items()), ("", ["Invalid input."]))
     detail = first[1][0] if first[0] in ("", "non_field_errors") else f"{first[0]}: {first[1][0]}"

@@ -12,14 +12,18 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache, partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import async_to_sync
 from channels.generic.websocket import AsyncWebsocketConsumer
-from channels.layers import InMemoryChannelLayer, get_channel_layer
-from django.db import transaction
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
+from django.db import InterfaceError, OperationalError, transaction
+from django.urls import path
 
-from apps.core.errors import GantryError, InvalidInput
+from apps.core.errors import DatabaseUnreachable, GantryError, InvalidInput
+
+if TYPE_CHECKING:
+    from asgiref.typing import WebSocketConnectEvent
 
 Event = Mapping[str, Any]
 
@@ -35,15 +39,21 @@ async def publish(group: str, event: Event) -> None:
     A layer that is away is logged, and nobody hears the event: what happened has happened, and state heals watchers.
     """
     try:
-        await get_channel_layer().group_send(group, {"type": "relay", "event": dict(event)})
+        await _layer().group_send(group, {"type": "relay", "event": dict(event)})
     except _layer_faults():
         log.exception("event=%s could not be published", event["type"])
+
+
+def _layer() -> BaseChannelLayer:
+    layer = get_channel_layer()
+    assert layer is not None, "settings.CHANNEL_LAYERS names one"
+    return layer
 
 
 @cache
 def _layer_faults() -> tuple[type[Exception], ...]:
     """What the channel layer raises when it is away; Redis is imported only where it is used."""
-    if isinstance(get_channel_layer(), InMemoryChannelLayer):
+    if isinstance(_layer(), InMemoryChannelLayer):
         return (OSError,)
     from redis.exceptions import RedisError
 
@@ -58,7 +68,7 @@ def announce(group: str, event: Event) -> None:
 def _announce_now(group: str, event: Event) -> None:
     if _loop is not None and not _loop.is_closed():
         asyncio.run_coroutine_threadsafe(publish(group, event), _loop)
-    elif not isinstance(get_channel_layer(), InMemoryChannelLayer):
+    elif not isinstance(_layer(), InMemoryChannelLayer):
         async_to_sync(publish)(group, event)
     # Otherwise nobody in this process listens, and no other process can hear.
 
@@ -75,7 +85,7 @@ class Subscription:
 
     async def pump(self, channel: str) -> None:
         """Carry events over from the channel layer, whose own `receive` must not be cancelled and tried again."""
-        layer = get_channel_layer()
+        layer = _layer()
         while True:
             message = await layer.receive(channel)
             self._events.put_nowait(message["event"])
@@ -85,7 +95,7 @@ class Subscription:
 async def subscribe(group: str) -> AsyncGenerator[Subscription, None]:
     """Join the group for as long as the block runs."""
     _remember_loop()
-    layer = get_channel_layer()
+    layer = _layer()
     channel = await layer.new_channel()
     await layer.group_add(group, channel)
     subscription = Subscription()
@@ -113,8 +123,9 @@ class JsonConsumer(AsyncWebsocketConsumer):
     """
 
     commands: Mapping[str, str] = {}
+    is_closed = False
 
-    async def websocket_connect(self, message: Event) -> None:
+    async def websocket_connect(self, message: WebSocketConnectEvent) -> None:
         """Remember the loop, so that synchronous code can reach its sockets."""
         _remember_loop()
         await super().websocket_connect(message)
@@ -124,9 +135,16 @@ class JsonConsumer(AsyncWebsocketConsumer):
         await self.channel_layer.group_add(group, self.channel_name)
         self.groups.append(group)
 
+    async def close(self, code: int | bool | None = None, reason: str | None = None) -> None:
+        """Close, once. From now on nothing is sent, and what the client has sent meanwhile is not obeyed."""
+        if not self.is_closed:
+            self.is_closed = True
+            await super().close(code, reason)
+
     async def send_event(self, event: Event) -> None:
         """Send one frame."""
-        await self.send(text_data=json.dumps(event))
+        if not self.is_closed:
+            await self.send(text_data=json.dumps(event))
 
     async def relay(self, message: Event) -> None:
         """Handler of the channel layer: an event of a group that was joined."""
@@ -138,12 +156,17 @@ class JsonConsumer(AsyncWebsocketConsumer):
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Run one command. What is refused is answered with `error`, and the socket stays."""
+        if self.is_closed:
+            return
         frame: dict[str, Any] = {}
         try:
             frame = parse_frame(text_data)
             await self._command(frame)(frame)
         except GantryError as refusal:
             await self.send_event(error_frame(refusal, frame.get("client_id")))
+        except (OperationalError, InterfaceError):
+            log.exception("the database does not answer")
+            await self.send_event(error_frame(DatabaseUnreachable(), frame.get("client_id")))
 
     def _command(self, frame: Event) -> Command:
         name = frame.get("type")
@@ -170,3 +193,8 @@ def error_frame(refusal: GantryError, client_id: object) -> dict[str, object]:
     if isinstance(client_id, str):
         frame["client_id"] = client_id
     return frame
+
+
+def socket_path(route: str, consumer: type[JsonConsumer]) -> Any:
+    """An entry of an app's socket routes; the route is written as in Django's `path`."""
+    return path(route, consumer.as_asgi())  # type: ignore[arg-type]  # django's types know views alone

@@ -20,11 +20,12 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.request import split_domain_port, validate_host
 from django.http.response import HttpResponseBase
+from django.utils.encoding import escape_uri_path
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
+ASGIApplication = Callable[..., Awaitable[None]]
 
 log = logging.getLogger("gantry.requests")
 _request_id: ContextVar[str] = ContextVar("request_id", default="-")
@@ -60,9 +61,9 @@ def _answered(request: HttpRequest, response: HttpResponseBase, started: float) 
     response.headers["X-Request-ID"] = _request_id.get()
     if request.path != "/health":
         milliseconds = (time.perf_counter() - started) * 1000
-        log.info(
-            "method=%s path=%s status=%d ms=%.1f", request.method, request.path, response.status_code, milliseconds
-        )
+        # Escaped again, or a path with spaces and control characters could pass for a line of ours.
+        path = escape_uri_path(request.path)
+        log.info("method=%s path=%s status=%d ms=%.1f", request.method, path, response.status_code, milliseconds)
     return response
 
 
@@ -102,15 +103,23 @@ def client_address(headers: Mapping[str, str], peer: str | None) -> str:
 
 
 class BodyLimit:
-    """ASGI wrapper: a body over MAX_BODY_BYTES is answered with 413 before anything keeps it."""
+    """ASGI wrapper: a body over MAX_BODY_BYTES is answered with 413 before anything keeps it.
+
+    One that comes in chunks gets the length it turns out to have: DRF takes a body without a length for an empty one.
+    """
 
     def __init__(self, app: ASGIApplication) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is small enough."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        receive = _limited(receive)
         try:
-            await self.app(scope, _limited(receive) if scope["type"] == "http" else receive, send)
+            if "content-length" not in header_map(scope["headers"]):
+                scope, receive = await _measured(scope, receive)
+            await self.app(scope, receive, send)
         except _BodyTooLarge:
             await _refuse_body(send)
 
@@ -131,6 +140,22 @@ def _limited(receive: Receive) -> Receive:
         return message
 
     return counting
+
+
+async def _measured(scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
+    """The request with its whole body read, and a header that says how long it is."""
+    body = bytearray()
+    message = await receive()
+    while message.get("more_body"):
+        body += message["body"]
+        message = await receive()
+    body += message.get("body", b"")
+    unread = [{**message, "body": bytes(body)}]
+
+    async def replaying() -> dict[str, Any]:
+        return unread.pop() if unread else await receive()
+
+    return {**scope, "headers": [*scope["headers"], (b"content-length", b"%d" % len(body))]}, replaying
 
 
 async def _refuse_body(send: Send) -> None:

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from django.http import StreamingHttpResponse
-from rest_framework.renderers import BaseRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT_SECONDS = 15
@@ -30,7 +30,7 @@ class EventStreamRenderer(BaseRenderer):
         """The refusal's body."""
         if renderer_context is not None:
             renderer_context["response"]["Content-Type"] = "application/json"
-        return json.dumps(data).encode()
+        return bytes(JSONRenderer().render(data))
 
 
 def response(frames: AsyncGenerator[Frame, None]) -> StreamingHttpResponse:

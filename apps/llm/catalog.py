@@ -139,8 +139,10 @@ class _Shelf:
 
     def _read(self, server: ModelServer) -> Future[_Snapshot]:
         with self._lock:
-            if self._reading and self._reading[0] == server and not self._reading[1].done():
-                return self._reading[1]
+            if self._reading and self._reading[0] == server:
+                reading = self._reading[1]
+                if not reading.done() or reading.result().is_fresh:
+                    return reading
             reading = self._reader.submit(self._read_and_keep, server)
             self._reading = server, reading
             return reading

@@ -152,6 +152,9 @@ class _Clock:
     def limit(self, patience: float) -> float:
         return min(self._now() + patience, self._ends_at)
 
+    def end_within(self, seconds: float) -> None:
+        self._ends_at = min(self._ends_at, self._now() + seconds)
+
     def verdict(self, patience: float) -> LLMSilent | LLMTooSlow:
         """What a wait of `patience` that came to nothing means."""
         return LLMTooSlow(self.timeouts.total) if self._now() >= self._ends_at else LLMSilent(patience)
@@ -172,7 +175,10 @@ class _Body:
         """The data of the events that the next bytes bring, perhaps none; None after the end."""
         if self._has_ended:
             return None
-        chunk = await self._read_chunk(self._patience(answer))
+        if answer.is_whole:
+            self._clock.end_within(GRACE_SECONDS)
+        timeouts = self._clock.timeouts
+        chunk = await self._read_chunk(timeouts.silence if answer.has_text else timeouts.first_byte)
         if chunk:
             return self._parser.feed(chunk)
         self._has_ended = True
@@ -185,11 +191,6 @@ class _Body:
 
     async def aclose(self) -> None:
         await self._response.aclose()
-
-    def _patience(self, answer: Answer) -> float:
-        if answer.is_whole:
-            return GRACE_SECONDS
-        return self._clock.timeouts.silence if answer.has_text else self._clock.timeouts.first_byte
 
     async def _read_chunk(self, patience: float) -> bytes:
         """Bytes, or none at the end."""

@@ -50,7 +50,13 @@ def install(python: Path, locks: Sequence[Path]) -> None:
     started = time.monotonic()
     total = sum(len(re.findall(r"^[\w.\[\]-]+==", lock.read_text(encoding="utf-8"), re.MULTILINE)) for lock in locks)
     print(f"Installing {total} packages ({', '.join(lock.name for lock in locks)}) …")
-    command = [python, "-I", _LIFELINE, *_PIP, *(part for lock in locks for part in ("-r", str(lock)))]
+    command: list[str | Path] = [
+        python,
+        "-I",
+        _LIFELINE,
+        *_PIP,
+        *(part for lock in locks for part in ("-r", str(lock))),
+    ]
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

@@ -56,10 +56,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise ValueError(text)
-    return port
+    if not (text.isdecimal() and int(text) <= 65535):
+        reason = f"{text} is no port: choose one from 1 to 65535, or 0 for any that is free"
+        raise argparse.ArgumentTypeError(reason)
+    return int(text)
 
 
 def _free_port(host: str, port: int) -> int:

@@ -14,6 +14,7 @@ export class Channel {
   #on;
   #socket;
   #events = null;
+  #isLive = false; // a socket that is open is one only when the snapshot has come
   #unanswered = new Map();
 
   /** `on`: frame(object), state("live" | "lost" | "stream" | "gone"), changed() when the page should look again. */
@@ -25,10 +26,6 @@ export class Channel {
       down: (failures) => this.#down(failures),
       denied: (code) => (code === 4401 ? location.reload() : on.state("gone")),
     });
-  }
-
-  get isLive() {
-    return this.#socket.isOpen;
   }
 
   close() {
@@ -53,8 +50,7 @@ export class Channel {
 
   /** False when the socket did not take it, or nothing was heard of it: then it may go another way, since it is named. */
   #overSocket(frame) {
-    if (!this.#socket.send(frame)) return false;
-    if (frame.type === "turn.stop") return true;
+    if (!this.#isLive || !this.#socket.send(frame)) return false;
     return new Promise((resolve, reject) => {
       this.#unanswered.set(frame.client_id, { resolve, reject });
       setTimeout(() => resolve(false), ACKNOWLEDGED_WITHIN);
@@ -64,7 +60,10 @@ export class Channel {
   #frame(frame) {
     this.#events?.close();
     this.#events = null;
-    if (frame.type === "conversation.snapshot") this.#on.state("live");
+    if (frame.type === "conversation.snapshot") {
+      this.#isLive = true;
+      this.#on.state("live");
+    }
     if (frame.type === "error") this.#refused(frame);
     else this.#on.frame(frame);
   }
@@ -74,6 +73,7 @@ export class Channel {
   }
 
   #down(failures) {
+    this.#isLive = false;
     for (const { resolve } of this.#unanswered.values()) resolve(false);
     if (failures >= TRIES_BEFORE_FALLBACK) this.#stream();
     else this.#on.state("lost");
@@ -83,7 +83,10 @@ export class Channel {
     if (this.#events) return;
     const events = new EventSource(`/api/chat/conversations/${this.#id}/events`);
     this.#events = events;
-    events.onopen = () => this.#on.state("stream");
+    events.onopen = () => {
+      this.#on.state("stream");
+      this.#socket.tryNow(); // the server is there: perhaps it was only away
+    };
     for (const name of ["snapshot", "created", "done", "stopped"]) events.addEventListener(name, () => this.#on.changed());
     // The frame of a failed turn and the browser's own news of a broken line share this name; only the frame has data.
     events.addEventListener("error", ({ data }) => (data ? this.#on.changed() : this.#broken(events)));
@@ -103,9 +106,7 @@ async function post(id, { type, message_id: messageId, ...body }) {
     "message.send": ["POST", `conversations/${id}/messages`],
     "message.edit": ["PATCH", `messages/${messageId}`],
     "message.regenerate": ["POST", `messages/${messageId}/regenerate`],
-    "turn.stop": ["POST", `conversations/${id}/stop`],
   }[type];
-  const accept = type === "turn.stop" ? "application/json" : "text/event-stream";
-  const response = await request(method, `/api/chat/${path}`, body, { accept });
+  const response = await request(method, `/api/chat/${path}`, body, { accept: "text/event-stream" });
   await response.body?.cancel();
 }

@@ -48,17 +48,16 @@ class ConversationElement extends HTMLElement {
       reachable: (isReachable) => (this.querySelector(".no-model").hidden = isReachable),
     });
     this.addEventListener("click", this.#clicked);
-    this.addEventListener("htmx:beforeSwap", this.#keepPlace);
     addEventListener("online", this.#connectionChanged);
     addEventListener("offline", this.#connectionChanged);
-    this.#outbox.all().forEach((item) => this.#showUnsent(item).notSent("the page was left before it arrived."));
+    this.#showOutbox();
     this.#settle();
-    this.#follow = new Follow([this.#thread, this.querySelector(".dock")], this.querySelector(".below"));
+    this.#follow = new Follow(this.#thread, this.querySelector(".dock"), this.querySelector(".below"));
     this.#awaitReveal();
     if (this.conversationId) this.#open();
     this.#composer.loadModels();
     this.#composer.focus();
-    this.#say("conversation:shown");
+    this.#say("conversation:shown", { id: this.conversationId });
   }
 
   disconnectedCallback() {
@@ -122,16 +121,16 @@ class ConversationElement extends HTMLElement {
     this.#channel = new Channel(this.conversationId, {
       frame: (frame) => this.#handlers[frame.type]?.(frame),
       state: (state) => this.#changeState(state),
-      changed: () => this.#look(),
+      changed: () => this.#lookAtAll().catch(quiet),
     });
   }
 
   #changeState(state) {
-    const isBack = state !== this.#state && (state === "live" || state === "stream");
+    const isBack = state === "stream" && state !== this.#state;
     this.#state = state;
     this.#connectionChanged();
     if (state === "gone") this.#composer.close();
-    if (isBack) this.#sendAgain();
+    if (isBack) this.#look().then(() => this.#sendAgain());
     this.#settle();
   }
 
@@ -218,7 +217,7 @@ class ConversationElement extends HTMLElement {
 
   #clearBelow(id) {
     for (const view of this.#views()) if (view.id !== null && view.id > (id ?? 0)) view.element.remove();
-    if (id === null) this.#thread.querySelector(".earlier")?.remove();
+    if (id === null) this.#earlier()?.remove();
   }
 
   /** In the order of ids; what is not sent yet comes last. */
@@ -262,27 +261,33 @@ class ConversationElement extends HTMLElement {
   }
 
   async #reconcile() {
+    const before = new Set(this.#views()); // what comes in meanwhile is newer than what is fetched
     const nodes = await part(`/c/${this.conversationId}/messages`);
     const fresh = [...nodes.querySelectorAll(".message")];
     const isConnected = fresh.length > 0 && this.#thread.contains(document.getElementById(fresh[0].id));
-    const newest = Number(fresh.at(-1)?.dataset.id ?? 0);
     const ids = new Set(fresh.map((article) => article.id));
     const first = Number(fresh[0]?.dataset.id ?? 0);
-    for (const view of this.#views()) {
+    for (const view of before) {
       const isAbove = isConnected && view.id < first;
-      const isLater = view.id > newest && view.id === this.#streaming?.messageId;
-      if (view.id !== null && !isAbove && !isLater && !ids.has(view.element.id)) view.element.remove();
+      if (view.id !== null && !isAbove && !ids.has(view.element.id)) view.element.remove();
     }
     if (!isConnected) this.#replaceEarlier(nodes.querySelector(".earlier"));
     fresh.forEach((article) => this.#adopt(article));
     this.#settle();
   }
 
+  /** Without a socket nobody tells of a new title either. */
+  async #lookAtAll() {
+    await this.#look();
+    if (this.#state === "live") return;
+    const { conversation } = await api("GET", `/api/chat/conversations/${this.conversationId}?limit=1`);
+    this.#describe(conversation);
+    this.#say("conversation:changed", conversation);
+  }
+
   #replaceEarlier(element) {
-    this.#thread.querySelector(":scope > .earlier")?.remove();
-    if (!element) return;
-    this.#thread.prepend(element);
-    window.htmx.process(element);
+    this.#earlier()?.remove();
+    if (element) this.#thread.prepend(element);
     this.#awaitReveal();
   }
 
@@ -321,27 +326,39 @@ class ConversationElement extends HTMLElement {
 
   // --- Earlier messages
 
+  #earlier() {
+    return this.#thread.querySelector(":scope > .earlier");
+  }
+
   /** The button is pressed by itself when the reader comes near it. */
   #awaitReveal() {
-    const earlier = this.#thread.querySelector(":scope > .earlier");
+    const earlier = this.#earlier();
     if (!earlier) return;
     const observer = new IntersectionObserver(([entry]) => {
-      if (!entry.isIntersecting || scrollY > innerHeight) return;
+      if (!entry.isIntersecting) return;
       observer.disconnect();
-      window.htmx.trigger(earlier, "gantry:reveal");
-    }, { rootMargin: "300px 0px 0px" });
+      this.#loadEarlier().catch(quiet);
+    }, { rootMargin: "400px 0px 0px" });
     observer.observe(earlier);
   }
 
-  #keepPlace = (event) => {
-    if (!event.target.matches?.(".earlier")) return;
-    event.preventDefault();
-    const anchor = this.#thread.querySelector(":scope > .message");
-    this.#follow.keeping(anchor, () => {
-      const range = document.createRange();
-      event.target.replaceWith(range.createContextualFragment(event.detail.serverResponse));
-    });
-  };
+  /** What is being read stays where it is. */
+  async #loadEarlier() {
+    const earlier = this.#earlier();
+    if (!earlier || earlier.classList.contains("is-loading")) return;
+    earlier.classList.add("is-loading");
+    try {
+      const nodes = await part(earlier.dataset.href);
+      if (!earlier.isConnected) return;
+      this.#follow.keeping(this.#thread.querySelector(":scope > .message"), () => {
+        earlier.replaceWith(nodes);
+        this.#settle();
+      });
+      this.#awaitReveal();
+    } finally {
+      earlier.classList.remove("is-loading");
+    }
+  }
 
   // --- Sending
 
@@ -352,6 +369,15 @@ class ConversationElement extends HTMLElement {
     this.#settle();
     this.#follow.toEnd();
     await this.#deliver(item);
+  }
+
+  /** What an earlier visit to this page has left: perhaps the server has it, and only its answer was lost. */
+  #showOutbox() {
+    const arrived = new Set(this.#views().map((view) => view.clientId));
+    for (const item of this.#outbox.all()) {
+      if (arrived.has(item.clientId)) this.#outbox.remove(item.clientId);
+      else this.#showUnsent(item).notSent("the page was left before it arrived.");
+    }
   }
 
   #showUnsent({ clientId, content }) {
@@ -366,7 +392,8 @@ class ConversationElement extends HTMLElement {
       if (!this.conversationId) await this.#make(model);
       await this.#channel.command({ type: "message.send", client_id: clientId, content, model });
     } catch (error) {
-      this.#unsentView(clientId)?.notSent(error instanceof TypeError ? "Nebulus Gantry cannot be reached." : error.message);
+      const isUnreachable = error instanceof TypeError;
+      this.#unsentView(clientId)?.notSent(isUnreachable ? "Nebulus Gantry cannot be reached." : error.message, isUnreachable);
     }
   }
 
@@ -385,17 +412,14 @@ class ConversationElement extends HTMLElement {
     history.replaceState({ htmx: true }, "", `/c/${conversation.id}`);
     this.#describe(conversation);
     this.#settle();
-    this.#say("conversation:shown");
+    this.#say("conversation:shown", { id: this.conversationId });
     this.#open();
     await Promise.race([this.#ready.promise, new Promise((resolve) => setTimeout(resolve, READY_WITHIN))]);
   }
 
-  /** The line is back: what it did not take is offered again, under the same names. */
+  /** The line is back: what could not be sent for want of it is offered again, under the same names. */
   #sendAgain() {
-    for (const item of this.#outbox.all()) {
-      const view = this.#unsentView(item.clientId);
-      if (view?.element.querySelector(".unsent.is-failed")) this.#deliver(item);
-    }
+    for (const item of this.#outbox.all()) if (this.#unsentView(item.clientId)?.isWaiting) this.#deliver(item);
   }
 
   #remember(model) {
@@ -412,9 +436,10 @@ class ConversationElement extends HTMLElement {
   };
 
   #actions = {
-    stop: () => this.#channel.command({ type: "turn.stop" }),
+    stop: () => request("POST", `/api/chat/conversations/${this.conversationId}/stop`),
     "to-end": () => this.#follow.toEnd(),
     "look-again": () => this.#composer.loadModels(),
+    earlier: () => this.#loadEarlier(),
     copy: (view, button) => copyText(view.source).then(() => tick(button)),
     "copy-code": (view, button) => copyText(button.closest("figure").querySelector("pre").textContent).then(() => tick(button)),
     regenerate: (view) => this.#channel.command({ type: "message.regenerate", message_id: view.id, model: this.#composer.model }),
@@ -452,8 +477,8 @@ class ConversationElement extends HTMLElement {
     (again.disabled ? shown.querySelector(".branches button:enabled") : again)?.focus({ preventScroll: true });
   }
 
-  #say(type) {
-    this.dispatchEvent(new CustomEvent(type, { bubbles: true, detail: { id: this.conversationId } }));
+  #say(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { bubbles: true, detail }));
   }
 }
 

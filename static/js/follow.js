@@ -5,15 +5,20 @@ const NEAR = 40;
 const page = document.documentElement;
 
 export class Follow {
+  #thread;
   #pill;
   #isFollowing = true;
   #at = 0;
   #height = 0;
+  #size = { width: 0, height: 0 };
   #observer = new ResizeObserver(() => this.#grown());
 
-  constructor(watched, pill) {
+  /** `dock` covers the end of the page, and grows as well. */
+  constructor(thread, dock, pill) {
+    this.#thread = thread;
     this.#pill = pill;
-    watched.forEach((element) => this.#observer.observe(element));
+    this.#observer.observe(thread);
+    this.#observer.observe(dock);
     addEventListener("scroll", this.#scrolled, { passive: true });
     addEventListener("resize", this.#resized);
     this.toEnd();
@@ -32,10 +37,11 @@ export class Follow {
   }
 
   /** Change the page above the reader without moving what is being read. */
-  async keeping(element, change) {
+  keeping(element, change) {
     const before = element.getBoundingClientRect().top;
-    await change();
+    change();
     scrollBy({ top: element.getBoundingClientRect().top - before, behavior: "instant" });
+    this.#size.height = this.#thread.getBoundingClientRect().height;
     this.#remember();
   }
 
@@ -63,8 +69,11 @@ export class Follow {
   };
 
   #grown() {
+    const { width, height } = this.#thread.getBoundingClientRect();
+    const isLonger = width === this.#size.width && height > this.#size.height;
+    this.#size = { width, height };
     if (this.#isFollowing) return this.toEnd();
-    if (page.scrollHeight > this.#height) this.#pill.classList.add("is-growing");
     this.#remember();
+    this.#pill.classList.toggle("is-growing", !this.#pill.hidden && (isLonger || this.#pill.classList.contains("is-growing")));
   }
 }

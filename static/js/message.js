@@ -78,16 +78,23 @@ export class MessageView {
 
   // --- On its way
 
+  /** It waits for the line to come back, and not for a person. */
+  get isWaiting() {
+    return "isWaiting" in this.element.dataset;
+  }
+
   sending() {
     this.#unsent("Sending…", false);
   }
 
-  notSent(why) {
+  notSent(why, isWaiting = false) {
     this.#unsent(`Not sent: ${why}`, true);
+    if (isWaiting) this.element.dataset.isWaiting = "";
   }
 
   #unsent(words, failed) {
     const line = this.element.querySelector(".unsent");
+    delete this.element.dataset.isWaiting;
     this.element.classList.add("is-pending");
     line.hidden = false;
     line.classList.toggle("is-failed", failed);

@@ -69,13 +69,18 @@ function shelf(key) {
 const handlers = {
   "conversation.created": ({ conversation }) => rowOf(conversation.id) ?? add(conversation),
   "conversation.updated": ({ conversation }) => update(conversation),
-  "conversation.deleted": ({ conversation_id: id }) => rowOf(id)?.remove(),
+  "conversation.deleted": ({ conversation_id: id }) => drop(rowOf(id)),
 };
+
+function drop(row) {
+  row?.remove();
+  if (!list.querySelector("[data-conversation]")) reload();
+}
 
 function update(conversation) {
   const row = rowOf(conversation.id);
   if (!row) return conversation.archived === isArchiveShown() && !leaving.has(conversation.id) ? comeBack(conversation) : undefined;
-  if (conversation.archived !== isArchiveShown()) return row.remove();
+  if (conversation.archived !== isArchiveShown()) return drop(row);
   const hasMoved = String(conversation.pinned) !== row.dataset.pinned;
   const isActive = conversation.updated_at > row.dataset.updatedAt;
   describe(row, conversation);
@@ -103,8 +108,13 @@ function rename(place, id) {
   const form = copyOf(document.getElementById("title-form"));
   const input = form.elements.title;
   input.value = title.textContent;
-  const close = () => form.isConnected && form.replaceWith(title);
+  let isOpen = true; // taking the field away makes it lose the focus, which would save again
+  const close = () => {
+    isOpen = false;
+    form.replaceWith(title);
+  };
   const save = () => {
+    if (!isOpen) return;
     const text = input.value.trim();
     const before = title.textContent;
     if (text && text !== before) {
@@ -154,7 +164,7 @@ async function remove(id, title) {
   }
   try {
     await api("DELETE", path(id));
-    rowOf(id)?.remove();
+    drop(rowOf(id));
   } catch (error) {
     if (rowOf(id)) rowOf(id).hidden = false;
     if (error.status !== 404) throw error;
@@ -207,7 +217,7 @@ function beside(popover, button) {
   const below = place.bottom + 4;
   const top = below + height < innerHeight ? below : Math.max(8, place.top - height - 4);
   popover.style.top = `${top}px`;
-  popover.style.left = `${Math.max(8, Math.min(place.left, innerWidth - width - 8))}px`;
+  popover.style.left = `${Math.max(8, Math.min(place.left, document.documentElement.clientWidth - width - 8))}px`;
   popover.querySelector("a, button:not([hidden])").focus();
 }
 
@@ -241,6 +251,8 @@ document.addEventListener("conversation:shown", ({ detail }) => {
   mark();
 });
 
+document.addEventListener("conversation:changed", ({ detail }) => update(detail));
+
 sidebar.addEventListener("click", (event) => {
   if (event.target.closest("a") && sidebar.matches(":popover-open")) sidebar.hidePopover();
 });
@@ -261,4 +273,5 @@ new Socket("/ws/me/", {
     if (hasBeenOpen) reload();
     hasBeenOpen = true;
   },
+  denied: () => location.reload(),
 });

@@ -19,8 +19,8 @@ export class Socket {
   constructor(path, on) {
     this.#path = path;
     this.#on = on;
-    addEventListener("online", this.#now);
-    document.addEventListener("visibilitychange", this.#now);
+    addEventListener("online", this.tryNow);
+    document.addEventListener("visibilitychange", this.tryNow);
     this.#connect();
   }
 
@@ -39,12 +39,13 @@ export class Socket {
     this.#ended = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#alive);
-    removeEventListener("online", this.#now);
-    document.removeEventListener("visibilitychange", this.#now);
+    removeEventListener("online", this.tryNow);
+    document.removeEventListener("visibilitychange", this.tryNow);
     this.#socket?.close();
   }
 
-  #now = () => {
+  /** Does not wait for the next try; an open line is asked whether it is alive. */
+  tryNow = () => {
     if (this.#ended || document.hidden) return;
     if (this.#socket === null) this.#connect();
     else if (this.isOpen) this.#ask();

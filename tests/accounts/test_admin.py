@@ -91,6 +91,12 @@ def test_changing_ones_own_password_there_signs_out_everywhere_else(admin: Clien
     assert root.sessions.get().expires_at in ends_at
 
 
+def test_ones_own_password_is_changed_on_the_page_that_counts_guesses(admin: Client) -> None:
+    form = {"old_password": PASSWORD, "new_password1": "a new one, better", "new_password2": "a new one, better"}
+    assert admin.post("/admin/password_change/", form).headers["Location"] == "/settings"
+    assert User.objects.authenticate("root@example.org", PASSWORD)
+
+
 def test_nobody_demotes_disables_or_deletes_themselves(admin: Client, root: User, alice: User) -> None:
     alice.set_role("admin")
     change(admin, root, role="user", is_active="")

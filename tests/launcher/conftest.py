@@ -116,7 +116,7 @@ def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Checkout]:
-    root = tmp_path / "my checkout, 100% #1"
+    root = tmp_path / "my checkout, 100%"
     root.mkdir()
     for part in _PARTS:
         source, target = ROOT / part, root / part

@@ -78,6 +78,7 @@ def test_what_it_writes_is_for_its_owners_eyes(checkout: Checkout) -> None:
     started = checkout.start()
     started.interrupt()
     data = checkout.root / "data"
+    assert (data / "gantry.db").exists()
     for path in [data, *data.rglob("*")]:
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
 
@@ -122,7 +123,9 @@ def test_an_address_that_cannot_be_listened_on_is_one_sentence(
 def test_what_is_no_port_is_refused(checkout: Checkout, port: str) -> None:
     ended = checkout.run("start", f"--port={port}")
     assert ended.returncode == 2
-    assert ended.stdout.splitlines()[-1].endswith(f"invalid _port value: '{port}'")
+    assert ended.stdout.splitlines()[-1].endswith(
+        f"argument --port: {port} is no port: choose one from 1 to 65535, or 0 for any that is free"
+    )
 
 
 def test_a_missing_system_library_is_said_with_its_package(checkout: Checkout) -> None:

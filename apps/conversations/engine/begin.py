@@ -127,6 +127,7 @@ def _stored(conversation: Conversation, client_id: str) -> Turn | None:
     if message.role == Message.Role.USER:
         question, reply = message, message.children.order_by("pk")[0]
     else:
-        question, reply = conversation.messages.get(pk=message.parent_id), message
+        assert message.parent is not None, "a reply has its question above it"
+        question, reply = message.parent, message
     attach_siblings([question, reply])
     return Turn(conversation, question, reply, is_regenerated=reply is message, is_repeat=True)

@@ -5,9 +5,13 @@ The JSON of a conversation and of a message is made here, once, for sockets, eve
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from apps.conversations.models import Conversation, Message
+
+
+Role = Literal["user", "assistant"]
+Status = Literal["streaming", "complete", "stopped", "failed", "interrupted"]
 
 
 class ConversationJSON(TypedDict):
@@ -47,9 +51,9 @@ class MessageJSON(TypedDict):
     conversation_id: int
     parent_id: int | None
     siblings: list[int]
-    role: Literal["user", "assistant"]
+    role: Role
     content: str
-    status: Literal["streaming", "complete", "stopped", "failed", "interrupted"]
+    status: Status
     model: str | None
     usage: UsageJSON | None
     sources: list[dict[str, Any]]
@@ -162,9 +166,9 @@ def message_json(message: Message) -> MessageJSON:
         "conversation_id": message.conversation_id,
         "parent_id": message.parent_id,
         "siblings": message.siblings,
-        "role": message.role,
+        "role": cast("Role", message.role),
         "content": message.content,
-        "status": message.status,
+        "status": cast("Status", message.status),
         "model": message.model or None,
         "usage": message.usage,
         "sources": message.sources,

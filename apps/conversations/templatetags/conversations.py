@@ -39,7 +39,9 @@ FAILURES = {
     "llm_cut": Words("The connection to the model server broke before the end.", "Try again."),
     "llm_line_too_long": Words("The model server sent something unreadable.", "Check what TABBY_HOST points to."),
     "llm_too_long": Words("The answer was ended because it is very long.", "Ask for less, or for one part at a time."),
-    "restarted": Words("Nebulus Gantry was restarted before the answer was complete.", "Try again."),
+    "crashed": Words("Nebulus Gantry went down before the answer was complete.", "What had arrived was kept."),
+    "shutdown": Words("Nebulus Gantry was stopped before the answer was complete.", "What had arrived was kept."),
+    "internal": Words("Something broke in Nebulus Gantry itself.", "Its log says what."),
 }
 OTHER_FAILURE = Words("The answer could not be completed.", "Try again.")
 

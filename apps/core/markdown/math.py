@@ -1,6 +1,6 @@
 r"""Formulas: `$…$`, `$$…$$`, `\(…\)` and `\[…\]`, turned into MathML here so that the page needs no script for them.
 
-A formula that is too long, defines macros (which can expand without end) or cannot be parsed is shown as its source.
+A formula that is too long, defines macros (which make much of little) or cannot be parsed is shown as its source.
 A displayed formula ends at the latest with a blank line, as in TeX; otherwise a stray `$$` could still change
 every block after it.
 """

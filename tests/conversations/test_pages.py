@@ -1,0 +1,394 @@
+"""The chat's pages over HTTP: what alice is shown, and what bob is not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.conversations import engine
+from apps.conversations.models import Conversation, Message
+from apps.conversations.templatetags.conversations import FAILURES, ago
+from apps.conversations.views import CONVERSATIONS_A_PAGE, MESSAGES_A_PAGE
+from apps.llm import errors
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\"'"
+BrowserOf = Callable[[User], Client]
+
+
+@pytest.fixture
+def browser(alice: User, browser_of: BrowserOf) -> Client:
+    return browser_of(alice)
+
+
+@pytest.fixture
+def strangers_browser(bob: User, browser_of: BrowserOf) -> Client:
+    return browser_of(bob)
+
+
+@pytest.fixture
+def conversation(alice: User) -> Conversation:
+    return Conversation.objects.create(owner=alice)
+
+
+def exchange(conversation: Conversation, question: str = "Why?", answer: str = "Because.", **fields: object) -> Message:
+    """A question and its answer, without asking a model; returns the answer."""
+    turn = engine.begin(conversation, content=question)
+    turn.reply.finish(Message.Status.COMPLETE, **{"content": answer, **fields})
+    conversation.refresh_from_db()
+    return turn.reply
+
+
+def html_of(browser: Client, path: str) -> str:
+    response = browser.get(path)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def articles(html: str) -> list[int]:
+    """The ids of the messages on a page, in order; the blank ones for its script have none."""
+    return [int(found) for found in re.findall(r'<article class="message" id="m(\d+)"', html)]
+
+
+def listed(html: str) -> list[str]:
+    """The titles in the sidebar, in order."""
+    return [unescape(found) for found in re.findall(r'<a class="title" href="/c/\d+"[^>]*>([^<]*)</a>', html)]
+
+
+def shelves(html: str) -> list[str]:
+    """The sidebar's labels, in order; the script's own copy comes last and is not one of them."""
+    return re.findall(r"<h3>([^<]*)</h3>", html.split("<template", maxsplit=1)[0])
+
+
+# --- Who is shown what
+
+
+@pytest.mark.parametrize("path", ["/", "/c/1", "/c/1/messages", "/c/1/messages/1", "/conversations"])
+def test_whoever_is_not_signed_in_is_sent_to_sign_in_and_back(client: Client, db: None, path: str) -> None:
+    response = client.get(path)
+    assert (response.status_code, response["Location"]) == (302, f"/login?next={path}")
+
+
+def test_a_page_that_outlives_its_session_goes_to_sign_in_as_a_whole(client: Client, db: None) -> None:
+    shown = {"HTTP_HX_REQUEST": "true", "HTTP_HX_CURRENT_URL": "http://testserver/c/7"}
+    response = client.get("/conversations", **shown)
+    assert response["HX-Redirect"] == "/login?next=/c/7"
+    assert response.content == b""
+
+
+def test_what_is_somebody_elses_looks_like_what_is_not_there(
+    browser: Client, strangers_browser: Client, conversation: Conversation
+) -> None:
+    reply = exchange(conversation, "alice's canary")
+    parts = ["", "/messages", f"/messages/{reply.pk}"]
+    for part in parts:
+        assert browser.get(f"/c/{conversation.pk}{part}").status_code == 200
+        theirs = strangers_browser.get(f"/c/{conversation.pk}{part}")
+        missing = strangers_browser.get(f"/c/{conversation.pk + 1000}{part}")
+        assert theirs.status_code == missing.status_code == 404
+        assert without_token(theirs.content) == without_token(missing.content)
+
+
+def without_token(page: bytes) -> bytes:
+    return re.sub(rb'name="csrfmiddlewaretoken" value="\w+"', b"", page)
+
+
+def test_a_message_is_only_found_in_its_own_conversation(browser: Client, conversation: Conversation) -> None:
+    other = Conversation.objects.create(owner=conversation.owner)
+    reply = exchange(conversation)
+    assert browser.get(f"/c/{conversation.pk}/messages/{reply.pk}").status_code == 200
+    assert browser.get(f"/c/{other.pk}/messages/{reply.pk}").status_code == 404
+
+
+def test_the_sidebar_lists_ones_own_conversations_alone(
+    browser: Client, strangers_browser: Client, alice: User
+) -> None:
+    Conversation.objects.create(owner=alice, title="Alice's canary")
+    assert listed(html_of(browser, "/")) == ["Alice's canary"]
+    assert "canary" not in html_of(strangers_browser, "/")
+    assert "canary" not in html_of(strangers_browser, "/conversations")
+
+
+def test_the_link_to_the_administration_is_the_operators(browser: Client, root: User, browser_of: BrowserOf) -> None:
+    assert 'href="/admin/"' in html_of(browser_of(root), "/")
+    assert 'href="/admin/"' not in html_of(browser, "/")
+
+
+def test_private_pages_are_kept_by_no_cache(browser: Client, conversation: Conversation) -> None:
+    for path in ["/", f"/c/{conversation.pk}", f"/c/{conversation.pk}/messages", "/conversations"]:
+        assert "no-store" in browser.get(path)["Cache-Control"]
+
+
+def test_pages_are_only_read(browser: Client) -> None:
+    assert browser.post("/").status_code == 405
+    assert browser.head("/").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/c/99999999999999999999", "/c/0", "/c/x", "/conversations?current=x"])
+def test_an_id_that_makes_no_sense_finds_nothing(browser: Client, path: str) -> None:
+    assert browser.get(path).status_code == 404
+
+
+# --- A new chat
+
+
+def test_a_new_chat_says_what_the_place_is_for_and_has_a_composer(browser: Client) -> None:
+    page = html_of(browser, "/")
+    assert "<title>Nebulus Gantry</title>" in page
+    assert "What would you like to ask?" in page
+    assert 'placeholder="Write a message"' in page
+    assert "Your conversations will be listed here." in page
+    assert articles(page) == []
+
+
+def test_opening_a_new_chat_makes_no_conversation(browser: Client, alice: User) -> None:
+    html_of(browser, "/")
+    assert not Conversation.objects.visible_to(alice).exists()
+
+
+def test_no_page_holds_inline_script_or_style(browser: Client, conversation: Conversation) -> None:
+    exchange(conversation, answer="```python\nx = 1\n```\n\n$a^2$ and | a | b |\n\n| a | b |\n|--:|---|\n| 1 | 2 |")
+    for path in ["/", f"/c/{conversation.pk}", "/c/0"]:
+        page = browser.get(path).content.decode()
+        assert not re.search(r"<[^>]+\s(style|on\w+)=", page)
+        assert not re.search(r"<style", page)
+        assert all("src=" in tag or "application/json" in tag for tag in re.findall(r"<script[^>]*>", page))
+
+
+@pytest.mark.parametrize(("cookie", "shown"), [("dark", 'data-theme="dark"'), ("light", 'data-theme="light"')])
+def test_the_chosen_theme_is_on_the_page_before_any_script(browser: Client, cookie: str, shown: str) -> None:
+    assert "data-theme" not in html_of(browser, "/").split(">")[1]
+    browser.cookies["theme"] = cookie
+    assert shown in html_of(browser, "/")
+
+
+def test_a_theme_that_there_is_not_changes_nothing(browser: Client) -> None:
+    browser.cookies["theme"] = "x onload=alert(1)"
+    assert "alert(1)" not in html_of(browser, "/")
+
+
+# --- A conversation
+
+
+def test_a_conversation_shows_its_title_and_its_messages_in_order(browser: Client, conversation: Conversation) -> None:
+    reply = exchange(conversation, "Why is the sky blue?", "It **scatters**.", model="tiny")
+    page = html_of(browser, f"/c/{conversation.pk}")
+    assert "<title>Why is the sky blue? · Nebulus Gantry</title>" in page
+    assert articles(page) == [reply.parent_id, reply.pk]
+    assert "<p>It <strong>scatters</strong>.</p>" in page
+    assert '<span class="model">tiny</span>' in page
+    assert f'<time datetime="{reply.created_at.isoformat()}"' in page
+
+
+def test_a_link_followed_within_the_page_brings_its_main_part_alone(
+    browser: Client, conversation: Conversation
+) -> None:
+    followed = {"HTTP_HX_REQUEST": "true", "HTTP_HX_BOOSTED": "true"}
+    part = browser.get(f"/c/{conversation.pk}", **followed).content.decode()
+    assert part.startswith("<title>")
+    assert '<main id="main"' in part
+    assert 'id="sidebar"' not in part
+    assert 'id="sidebar"' in html_of(browser, f"/c/{conversation.pk}")
+
+
+def test_hostile_words_of_anybody_stay_words(browser: Client, conversation: Conversation) -> None:
+    conversation.change({"title": HOSTILE, "model": HOSTILE})
+    exchange(conversation, HOSTILE, HOSTILE, model=HOSTILE, error_code="llm_cut", error_detail=HOSTILE)
+    page = html_of(browser, f"/c/{conversation.pk}")
+    assert "<img src=x" not in page
+    assert page.count("</script>") == page.count("<script")
+    assert f'<div class="text">{escaped(HOSTILE)}</div>' in page
+    assert f'<span class="model">{escaped(HOSTILE)}</span>' in page
+
+
+def escaped(text: str) -> str:
+    replaced = {"<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
+    return "".join(replaced.get(character, character) for character in text)
+
+
+def test_a_message_carries_its_exact_text(browser: Client, conversation: Conversation) -> None:
+    awkward = " \r\n\ttabs, \u2028 and </script> & é "
+    exchange(conversation, awkward, awkward)
+    page = html_of(browser, f"/c/{conversation.pk}")
+    texts = re.findall(r'<script type="application/json">(.*?)</script>', page)
+    assert [json.loads(text) for text in texts[:2]] == [awkward, awkward]
+
+
+@pytest.mark.parametrize("status", Message.Status.values)
+def test_a_message_says_how_it_stands(browser: Client, conversation: Conversation, status: str) -> None:
+    turn = engine.begin(conversation, content="Hello?")
+    Message.objects.filter(pk=turn.reply.pk).update(status=status)
+    part = html_of(browser, f"/c/{conversation.pk}/messages/{turn.reply.pk}")
+    assert articles(part) == [turn.reply.pk]
+    assert f'data-status="{status}"' in part
+
+
+def test_a_failure_is_worded_with_what_to_do_about_it(browser: Client, conversation: Conversation) -> None:
+    reply = exchange(conversation, answer="", error_code="llm_unreachable", error_detail="[Error: Could not connect]")
+    part = html_of(browser, f"/c/{conversation.pk}/messages/{reply.pk}")
+    assert "The model server cannot be reached." in part
+    assert "Check that it is running, then try again." in part
+    assert "Try again</button>" in part
+    assert "[Error: Could not connect]" in part
+
+
+def test_an_unknown_failure_still_has_words(browser: Client, conversation: Conversation) -> None:
+    reply = exchange(conversation, error_code="from_the_future")
+    assert "The answer could not be completed." in html_of(browser, f"/c/{conversation.pk}/messages/{reply.pk}")
+
+
+def test_every_way_for_the_model_server_to_fail_has_words() -> None:
+    def codes(error: type[errors.LLMError]) -> set[str]:
+        return {error.code}.union(*(codes(each) for each in error.__subclasses__()))
+
+    assert codes(errors.LLMError) - {"llm_error"} <= set(FAILURES)
+
+
+def test_an_answer_says_that_older_turns_were_left_out(browser: Client, conversation: Conversation) -> None:
+    note = '<p class="aside" data-degraded="history">'
+    trimmed = exchange(conversation, degraded=["history"])
+    assert note in html_of(browser, f"/c/{conversation.pk}/messages/{trimmed.pk}")
+    whole = exchange(conversation)
+    assert note not in html_of(browser, f"/c/{conversation.pk}/messages/{whole.pk}")
+
+
+def test_siblings_are_counted(browser: Client, conversation: Conversation) -> None:
+    first = exchange(conversation)
+    assert '<span class="branches" hidden>' in html_of(browser, f"/c/{conversation.pk}/messages/{first.pk}")
+    second = engine.regenerate(first).reply
+    part = html_of(browser, f"/c/{conversation.pk}/messages/{second.pk}")
+    assert '<span class="place">2/2</span>' in part
+    assert '<span class="branches" hidden>' not in part
+    assert articles(html_of(browser, f"/c/{conversation.pk}")) == [first.parent_id, second.pk]
+
+
+def test_a_long_history_pages_upward_to_its_beginning(browser: Client, conversation: Conversation) -> None:
+    made = [exchange(conversation, str(number)) for number in range(MESSAGES_A_PAGE // 2 + 1)]
+    everything = [pk for reply in made for pk in (reply.parent_id, reply.pk)]
+    page = html_of(browser, f"/c/{conversation.pk}")
+    assert articles(page) == everything[2:]
+    earlier = re.search(r'data-href="([^"]+)"', page)
+    assert earlier is not None
+    part = html_of(browser, unescape(earlier[1]))
+    assert articles(part) == everything[:2]
+    assert "Show earlier messages" not in part
+
+
+def test_paging_from_what_is_no_message_finds_nothing(browser: Client, conversation: Conversation) -> None:
+    assert browser.get(f"/c/{conversation.pk}/messages?before=-1").status_code == 404
+    assert browser.get(f"/c/{conversation.pk}/messages?before=99999999999999999999").status_code == 404
+
+
+# --- The sidebar
+
+
+def at(conversation: Conversation, **ago: int) -> None:
+    Conversation.objects.filter(pk=conversation.pk).update(updated_at=timezone.now() - timedelta(**ago))
+
+
+def test_conversations_stand_on_shelves_pinned_first_then_by_day(browser: Client, alice: User) -> None:
+    for title, days, pinned in [
+        ("now", 0, False), ("kept", 90, True), ("one", 1, False), ("five", 5, False), ("twenty", 20, False),
+    ]:  # fmt: skip
+        at(Conversation.objects.create(owner=alice, title=title, pinned=pinned), days=days)
+    page = html_of(browser, "/")
+    assert listed(page) == ["kept", "now", "one", "five", "twenty"]
+    assert shelves(page) == ["Pinned", "Today", "Yesterday", "Previous 7 days", "Previous 30 days"]
+
+
+def test_older_conversations_stand_by_month_and_year(browser: Client, alice: User) -> None:
+    long_ago = Conversation.objects.create(owner=alice)
+    at(long_ago, days=800)
+    long_ago.refresh_from_db()
+    assert shelves(html_of(browser, "/")) == [f"{long_ago.updated_at:%B %Y}"]
+
+
+def test_days_are_the_readers_own(browser: Client, alice: User) -> None:
+    at(Conversation.objects.create(owner=alice), hours=timezone.now().hour + 1)
+    assert shelves(html_of(browser, "/")) == ["Yesterday"]
+    browser.cookies["timezone"] = "Etc/GMT+12" if timezone.now().hour >= 12 else "Etc/GMT+11"
+    shown = shelves(html_of(browser, "/"))
+    assert shown in (["Today"], ["Yesterday"])
+    browser.cookies["timezone"] = "../../etc/passwd"
+    assert shelves(html_of(browser, "/")) == ["Yesterday"]
+
+
+def test_a_long_list_pages_to_its_end_without_gap_or_repeat(browser: Client, alice: User) -> None:
+    titles = [f"talk {number:03}" for number in range(CONVERSATIONS_A_PAGE * 2 + 1)]
+    for hours, title in enumerate(titles):
+        at(Conversation.objects.create(owner=alice, title=title), hours=hours)
+    page, found, labels = html_of(browser, "/"), [], []
+    while True:
+        found += listed(page)
+        labels += shelves(page)
+        more = re.search(r'class="more" hx-get="([^"]+)"', page)
+        if more is None:
+            break
+        page = html_of(browser, unescape(more[1]))
+    assert found == titles
+    assert len(labels) == len(set(labels))
+
+
+def test_paging_goes_on_where_it_was_when_the_last_row_has_moved(browser: Client, alice: User) -> None:
+    rows = [Conversation.objects.create(owner=alice, title=str(n)) for n in range(CONVERSATIONS_A_PAGE + 2)]
+    for hours, row in enumerate(rows):
+        at(row, hours=hours)
+    more = re.search(r'class="more" hx-get="([^"]+)"', html_of(browser, "/"))
+    assert more is not None
+    at(rows[CONVERSATIONS_A_PAGE - 1], hours=0)
+    assert listed(html_of(browser, unescape(more[1]))) == ["50", "51"]
+
+
+@pytest.mark.parametrize("after", ["x", "1~x~1", "1~2026-01-01~1", "1~2026-01-01T00:00:00+00:00~x"])
+def test_a_place_in_the_list_that_makes_no_sense_finds_nothing(browser: Client, after: str) -> None:
+    assert browser.get("/conversations", {"after": after}).status_code == 404
+
+
+def test_the_archive_is_apart(browser: Client, alice: User) -> None:
+    Conversation.objects.create(owner=alice, title="kept")
+    assert "Nothing is archived." in html_of(browser, "/conversations?archived=true")
+    Conversation.objects.create(owner=alice, title="put away", archived=True)
+    assert listed(html_of(browser, "/conversations?archived=true")) == ["put away"]
+    assert listed(html_of(browser, "/conversations?archived=false")) == ["kept"]
+
+
+def test_the_conversation_being_read_is_marked(browser: Client, alice: User, conversation: Conversation) -> None:
+    Conversation.objects.create(owner=alice, title="another")
+    marked = re.findall(r'href="(/c/\d+)"[^>]* aria-current="page"', html_of(browser, f"/c/{conversation.pk}"))
+    assert marked == [f"/c/{conversation.pk}"]
+
+
+# --- Words for times, and pages for what went wrong
+
+
+@pytest.mark.parametrize(
+    ("past", "words"),
+    [
+        (timedelta(seconds=20), "just now"),
+        (timedelta(seconds=-20), "just now"),
+        (timedelta(minutes=5), "5 min ago"),
+        (timedelta(hours=3), "3 h ago"),
+    ],
+)
+def test_times_are_relative(past: timedelta, words: str) -> None:
+    assert ago(timezone.now() - past) == words
+
+
+def test_older_times_are_dates() -> None:
+    then = timezone.now() - timedelta(days=40)
+    assert ago(then) == f"{then:%d %b %Y}"
+
+
+def test_a_page_that_is_not_there_says_so_in_the_house(browser: Client, client: Client) -> None:
+    response = browser.get("/nowhere")
+    assert response.status_code == 404
+    assert "There is nothing here" in response.content.decode()
+    assert 'id="sidebar"' in response.content.decode()
+    assert 'id="sidebar"' not in client.get("/nowhere").content.decode()
