@@ -2,10 +2,13 @@
 
 import os
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gantry.settings")
+import django
 
-from gantry import lifespan
-from gantry.routing import application
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gantry.settings")
+django.setup()
+
+from gantry import lifespan  # noqa: E402
+from gantry.routing import application  # noqa: E402
 
 lifespan.start()
 

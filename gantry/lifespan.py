@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import suppress
 
 from apps.accounts import leases
 from apps.conversations import engine
 from apps.core.keeper import Job, Keeper
 from apps.core.requests import Receive, Scope, Send
-from apps.llm.errors import LLMNotConfigured
-from apps.llm.server import ModelServer
+from apps.llm.client import warm_up
 
 SWEEP_SECONDS = 0.5
 ORPHANS_SECONDS = 2.0
@@ -19,15 +17,9 @@ ORPHANS_SECONDS = 2.0
 
 def start() -> None:
     """Begin the housekeeping that happens also when nobody asks; called once, when the server imports us."""
-    _warm_up()
+    warm_up()
     Keeper(Job(SWEEP_SECONDS, leases.sweep), Job(ORPHANS_SECONDS, engine.recover_orphans)).start()
     _end_with_daphne()
-
-
-def _warm_up() -> None:
-    """Build now what the first answer would wait for: with TLS, reading certificates takes tens of milliseconds."""
-    with suppress(LLMNotConfigured):
-        ModelServer.from_settings().options()
 
 
 def _end_with_daphne() -> None:

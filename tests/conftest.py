@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 from channels.layers import channel_layers
 from django.test import AsyncClient, Client
+from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.conversations import engine
 from apps.conversations.engine.boots import this_boot
 from apps.core import database
+from apps.llm import catalog
+from apps.llm.client import close_shared_client
 from tests.scripted_model import ScriptedModel
 
 PASSWORD = "correct horse battery"
@@ -64,9 +67,10 @@ def model_server() -> Iterator[ScriptedModel]:
 
 
 @pytest.fixture
-def scripted_model(model_server: ScriptedModel, settings: pytest.FixtureRequest) -> ScriptedModel:
+def scripted_model(model_server: ScriptedModel, settings: Settings) -> ScriptedModel:
     """The model server that the product is configured to ask."""
     model_server.reset()
+    catalog.forget()
     settings.TABBY_HOST = model_server.url
     return model_server
 
@@ -76,6 +80,7 @@ async def running_engine() -> AsyncIterator[None]:
     """Whatever a test leaves running is ended before its event loop is."""
     yield
     await engine.shutdown()
+    await close_shared_client()
 
 
 @pytest.fixture(autouse=True)

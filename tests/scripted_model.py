@@ -230,7 +230,7 @@ class ScriptedModel:
 
     async def _perform(self, answer: Answer, request: Request) -> None:
         if self.api_key and request.headers.get("authorization") != f"Bearer {self.api_key}":
-            return await answer.refuse(401, "wrong key")
+            return await answer.refuse(401, f"Wrong key: {request.headers.get('authorization')}")
         if request.path == "/v1/chat/completions":
             return await perform(answer, self._script_of(request))
         if self.catalog_script:

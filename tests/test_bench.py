@@ -20,7 +20,8 @@ def report() -> dict[str, Any]:
     command = [sys.executable, "-m", "bench.streaming", "--quick", "--only", "fifty"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return found
 
 
 def test_no_token_is_lost_or_doubled(report: dict[str, Any]) -> None:

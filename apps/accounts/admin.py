@@ -38,7 +38,7 @@ def _password_change(request: HttpRequest, extra_context: dict[str, Any] | None 
     return redirect("settings")
 
 
-admin.site.login = _login  # type: ignore[method-assign, assignment]
+admin.site.login = _login  # type: ignore[method-assign]
 admin.site.password_change = _password_change  # type: ignore[method-assign, assignment]
 admin.site.unregister(Group)  # what somebody may do is their role
 

@@ -24,7 +24,6 @@ from apps.accounts.authentication import (
     has_foreign_origin,
     sign_in,
 )
-from apps.accounts.errors import TooManyAttempts
 from apps.accounts.models import ApiToken, Session, User
 from apps.accounts.serializers import (
     LoginSerializer,
@@ -36,17 +35,6 @@ from apps.accounts.serializers import (
     UserSerializer,
 )
 from apps.core.rest import StrictJSONParser
-
-
-class _LimitedView(APIView):
-    """A view whose passwords may not be guessed at: a 429 says when to come back."""
-
-    def handle_exception(self, exc: Exception) -> Response:
-        """The error's response, with `Retry-After` where it has one."""
-        response = super().handle_exception(exc)
-        if isinstance(exc, TooManyAttempts):
-            response.headers["Retry-After"] = str(exc.retry_after)
-        return response
 
 
 class _OpenView(APIView):
@@ -66,7 +54,7 @@ class _OpenView(APIView):
             raise PermissionDenied("This request comes from another site.")
 
 
-class LoginView(_LimitedView, _OpenView):
+class LoginView(_OpenView):
     """Sign in with e-mail and password."""
 
     @extend_schema(request=LoginSerializer, responses=MessageSerializer, operation_id="login")
@@ -102,7 +90,7 @@ class MeView(APIView):
         return Response(UserSerializer(_credential(request).user).data)
 
 
-class PasswordView(_LimitedView):
+class PasswordView(APIView):
     """Change one's password."""
 
     @extend_schema(request=PasswordSerializer, responses=MessageSerializer, operation_id="change_password")

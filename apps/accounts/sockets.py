@@ -2,7 +2,7 @@
 
 A socket is accepted before it is refused, since a close before that reaches a browser as a bare 403: nobody signed in
 is 4401, nothing there (or not theirs) is 4404. When the session, token or account ends, the socket closes with 4401
-within a second; when only the account's rights changed, with 1012, upon which pages connect again.
+within a second; when only the account's rights changed, with 4410, upon which pages connect again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from apps.core.requests import header_map
 
 NOBODY = 4401
 NOT_FOUND = 4404
-RIGHTS_CHANGED = 1012
+RIGHTS_CHANGED = 4410
 
 
 class SignedInConsumer(JsonConsumer):

@@ -177,7 +177,7 @@ def _form_page(request: HttpRequest, template: str, form: Form) -> HttpResponse:
 def _limited(response: HttpResponse, refusal: WrongPassword | TooManyAttempts) -> HttpResponse:
     if isinstance(refusal, TooManyAttempts):
         response.status_code = refusal.status
-        response.headers["Retry-After"] = str(refusal.retry_after)
+        response.headers["Retry-After"] = refusal.headers["Retry-After"]
     return response
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cache, wraps
-from typing import Concatenate, NamedTuple, ParamSpec
+from typing import Concatenate, NamedTuple, ParamSpec, cast
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -41,17 +41,19 @@ class PageRequest(HttpRequest):
 
 P = ParamSpec("P")
 View = Callable[Concatenate[PageRequest, P], HttpResponse]
+Guarded = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
-def page(view: View[P]) -> View[P]:
+def page(view: View[P]) -> Guarded[P]:
     """For whoever is signed in, in their own time zone, and kept by no cache; others are sent to sign in."""
 
     @wraps(view)
-    def guarded(request: PageRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        known = cast("PageRequest", request)
         if not request.user.is_authenticated:
-            return _sign_in(request)
+            return _sign_in(known)
         with timezone.override(_time_zone(request)):
-            return view(request, *args, **kwargs)
+            return view(known, *args, **kwargs)
 
     return require_safe(never_cache(guarded))
 
@@ -94,7 +96,7 @@ def conversation(request: PageRequest, conversation_id: int) -> HttpResponse:
 def _chat(
     request: PageRequest, shown: Conversation | None, branch: list[Message], *, has_earlier: bool
 ) -> HttpResponse:
-    context = {
+    context: dict[str, object] = {
         "conversation": shown,
         "messages": branch,
         "has_earlier": has_earlier,

@@ -40,6 +40,11 @@ class GantryError(Exception):
         self.detail = detail or self.detail
         super().__init__(self.detail)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the response says besides its body."""
+        return {}
+
 
 class InvalidInput(GantryError):
     """What was sent does not fit; `errors` says so field by field."""
@@ -119,7 +124,7 @@ def _gantry_response(exc: GantryError) -> Response:
     body: dict[str, object] = {"detail": exc.detail, "code": exc.code}
     if isinstance(exc, InvalidInput):
         body["errors"] = exc.errors
-    return Response(body, status=exc.status)
+    return Response(body, status=exc.status, headers=exc.headers)
 
 
 def _invalid_response(exc: exceptions.ValidationError) -> Response:

@@ -74,12 +74,17 @@ def _run_all(surroundings: dict[str, str]) -> list[Result]:
     with tests, others:
         running: list[Future[Result]] = [tests.submit(_run, _PYTEST, _pytest(), surroundings, niceness=0)]
         running += [others.submit(_run, name, call, surroundings, niceness=10) for name, call in _CHECKS.items()]
-        results = []
-        for finished in as_completed(running):
-            result = finished.result()
-            results.append(result)
-            print(f"{'ok  ' if result.passed else 'FAIL'}  {result.name:<24}{result.seconds:6.1f} s")
-    return results
+        print(f"Running the tests, and {len(_CHECKS)} other checks beside them …")
+        try:
+            return [_told(finished.result()) for finished in as_completed(running)]
+        except KeyboardInterrupt:
+            others.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _told(result: Result) -> Result:
+    print(f"{'ok  ' if result.passed else 'FAIL'}  {result.name:<24}{result.seconds:6.1f} s")
+    return result
 
 
 def _pytest() -> tuple[str, ...]:

@@ -1,20 +1,23 @@
 // One conversation on the page: what is said comes from the server, over the channel while it is written and as parts of
 // pages otherwise. The server's rows are the truth; whatever was missed is healed by looking at them again.
 
-import { api, newClientId, part, request } from "./api.js";
+import { api, newClientId, request } from "./api.js";
 import { Channel } from "./channel.js";
 import { Composer } from "./composer.js";
 import { edit } from "./editor.js";
 import { Follow } from "./follow.js";
 import { copyOf, copyText, tick } from "./markup.js";
 import { MessageView } from "./message.js";
-import { notice, sayWhy } from "./notices.js";
+import { sayWhy } from "./notices.js";
 import { Outbox } from "./outbox.js";
+import { Reply } from "./reply.js";
+import { Thread } from "./thread.js";
 
 const APP = "Nebulus Gantry";
 const POLL_EVERY = 600;
 const SLOW_AFTER = 8_000;
 const READY_WITHIN = 2_000;
+const ANNOUNCED = 400;
 
 const CONNECTION = {
   live: "",
@@ -22,25 +25,29 @@ const CONNECTION = {
   stream: "Websockets do not get through here, so answers arrive in steps.",
   gone: "This conversation is gone: it was deleted.",
 };
+const OFFLINE = "You are offline. What you write is kept here.";
+const UNREACHABLE = "Nebulus Gantry cannot be reached.";
 
 class ConversationElement extends HTMLElement {
   #thread;
-  #templates;
   #composer;
   #follow;
   #outbox;
   #channel = null;
   #state = "live";
-  #ready = Promise.withResolvers?.() ?? withResolvers();
+  #reply = null;
+  #known = null; // the conversation as it was last told
   #making = null;
-  #streaming = null; // what the channel told of the reply being written: {messageId, seq, text, blocks}
-  #looking = null;
+  #ready = null;
+  #lastLook = Promise.resolve();
+  #nextLook = null;
   #poll = 0;
   #slow = 0;
 
   connectedCallback() {
-    this.#thread = this.querySelector(".thread");
-    this.#templates = Object.fromEntries([...this.querySelectorAll("template[data-message]")].map((each) => [each.dataset.message, each]));
+    const templates = [...this.querySelectorAll("template[data-message]")].map((each) => [each.dataset.message, each]);
+    const thread = this.querySelector(".thread");
+    this.#thread = new Thread(thread, Object.fromEntries(templates), (clientId) => this.#arrived(clientId));
     this.#outbox = new Outbox(this.conversationId);
     this.#composer = new Composer(this.querySelector(".composer"), this.conversationId, {
       send: (text) => this.#send(text),
@@ -48,12 +55,12 @@ class ConversationElement extends HTMLElement {
       reachable: (isReachable) => (this.querySelector(".no-model").hidden = isReachable),
     });
     this.addEventListener("click", this.#clicked);
-    addEventListener("online", this.#connectionChanged);
-    addEventListener("offline", this.#connectionChanged);
+    addEventListener("online", this.#showConnection);
+    addEventListener("offline", this.#showConnection);
     this.#showOutbox();
     this.#settle();
-    this.#follow = new Follow(this.#thread, this.querySelector(".dock"), this.querySelector(".below"));
-    this.#awaitReveal();
+    this.#follow = new Follow(thread, this.querySelector(".dock"), this.querySelector(".below"));
+    this.#awaitEarlier();
     if (this.conversationId) this.#open();
     this.#composer.loadModels();
     this.#composer.focus();
@@ -65,54 +72,53 @@ class ConversationElement extends HTMLElement {
     this.#follow.stop();
     clearInterval(this.#poll);
     clearTimeout(this.#slow);
-    removeEventListener("online", this.#connectionChanged);
-    removeEventListener("offline", this.#connectionChanged);
+    removeEventListener("online", this.#showConnection);
+    removeEventListener("offline", this.#showConnection);
   }
 
   get conversationId() {
     return Number(this.dataset.id) || null;
   }
 
-  // --- What is on the page
-
-  #views() {
-    return [...this.#thread.querySelectorAll(":scope > .message")].map((article) => MessageView.of(article));
+  get #path() {
+    return `/api/chat/conversations/${this.conversationId}`;
   }
 
-  #view(id) {
-    const article = this.#thread.querySelector(`:scope > #m${Number(id)}`);
-    return article && MessageView.of(article);
-  }
+  // --- What follows from which messages there are and how they stand
 
-  #unsentView(clientId) {
-    return this.#views().find((view) => view.clientId === clientId && view.id === null);
-  }
-
-  /** After the messages have changed: everything that follows from which there are and how they stand. */
   #settle() {
-    const views = this.#views();
-    const isNew = views.length === 0;
+    const { views } = this.#thread;
     const isStreaming = views.some((view) => view.status === "streaming");
-    this.classList.toggle("is-new", isNew && !this.conversationId);
-    this.querySelector(".welcome").hidden = !isNew;
+    this.classList.toggle("is-new", views.length === 0 && !this.conversationId);
+    this.querySelector(".welcome").hidden = views.length > 0;
     this.#composer.isStreaming = isStreaming;
     views.forEach((view) => view.fold());
-    this.#watchSlowness(isStreaming);
-    clearInterval(this.#poll);
-    if (isStreaming && this.#state !== "live") this.#poll = setInterval(() => this.#lookAtReply(), POLL_EVERY);
-  }
-
-  #watchSlowness(isStreaming) {
     clearTimeout(this.#slow);
+    clearInterval(this.#poll);
     if (!isStreaming) return;
-    this.#slow = setTimeout(() => {
-      const words = this.#thread.querySelector('[data-status="streaming"] .waiting .words');
-      if (words) words.textContent = "Still waiting. A model that has to be loaded first can take a minute.";
-    }, SLOW_AFTER);
+    this.#slow = setTimeout(() => this.#thread.streaming?.isSlow(), SLOW_AFTER);
+    if (this.#state !== "live") this.#poll = setInterval(() => this.#lookAtReply().catch(quiet), POLL_EVERY);
   }
 
   #announce(words) {
     this.querySelector(".announcer").textContent = words;
+  }
+
+  #say(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { bubbles: true, detail }));
+  }
+
+  /** The conversation's own title, model and place in the sidebar's order. */
+  #describe(conversation) {
+    this.#known = conversation;
+    this.dataset.updatedAt = conversation.updated_at;
+    const topbar = this.querySelector(".topbar");
+    Object.assign(topbar.dataset, { conversation: conversation.id, pinned: conversation.pinned, archived: conversation.archived });
+    const title = topbar.querySelector(".title");
+    if (title) title.textContent = conversation.title;
+    topbar.querySelector("[popovertarget=conversation-menu]").hidden = false;
+    document.title = `${conversation.title} · ${APP}`;
+    this.#composer.showModel(conversation.model);
   }
 
   // --- The channel
@@ -128,24 +134,24 @@ class ConversationElement extends HTMLElement {
   #changeState(state) {
     const isBack = state === "stream" && state !== this.#state;
     this.#state = state;
-    this.#connectionChanged();
+    this.#showConnection();
     if (state === "gone") this.#composer.close();
     if (isBack) this.#look().then(() => this.#sendAgain());
     this.#settle();
   }
 
-  #connectionChanged = () => {
+  #showConnection = () => {
     const line = this.querySelector(".connection");
-    const words = navigator.onLine || this.#state === "live" ? CONNECTION[this.#state] : "You are offline. What you write is kept here.";
+    const words = navigator.onLine || this.#state === "live" ? CONNECTION[this.#state] : OFFLINE;
     line.hidden = words === "";
     if (line.textContent !== words) line.textContent = words;
   };
 
   #handlers = {
-    "conversation.snapshot": (frame) => this.#snapshot(frame),
+    "conversation.snapshot": (frame) => this.#snapshot(frame).catch(quiet),
     "conversation.updated": ({ conversation }) => this.#updated(conversation),
     "message.created": ({ message }) => this.#created(message),
-    "turn.started": ({ message_id: id, ...about }) => this.#view(id)?.begun(about),
+    "turn.started": ({ message_id: id, ...about }) => this.#thread.view(id)?.begun(about),
     "generation.delta": (frame) => this.#delta(frame),
     "message.rendered": (frame) => this.#rendered(frame),
     "message.completed": (frame) => this.#ended(frame, "Answer complete."),
@@ -153,187 +159,108 @@ class ConversationElement extends HTMLElement {
     "message.failed": (frame) => this.#ended(frame, "The answer could not be completed."),
   };
 
-  /** Where things stand. When the page does not agree, it looks. */
-  async #snapshot({ conversation, streaming, blocks = [] }) {
-    const isFirst = this.#streaming === null && !this.dataset.isKnown;
-    this.#streaming = streaming && { messageId: streaming.message_id, seq: streaming.seq, text: streaming.text, blocks };
-    const disagrees = this.#views().some((view) => view.status === "streaming" && view.id !== streaming?.message_id)
-      || (streaming && !this.#view(streaming.message_id))
-      || conversation.updated_at !== this.dataset.updatedAt;
-    this.dataset.isKnown = "true";
+  /** Where things stand. When the page does not agree, or has been away, it looks. */
+  async #snapshot({ conversation, streaming, blocks }) {
+    const wasAway = this.#known !== null;
+    const disagrees = conversation.updated_at !== this.dataset.updatedAt || streaming?.message_id !== this.#thread.streaming?.id;
+    this.#reply = streaming && new Reply(streaming.message_id, { ...streaming, blocks });
     this.#describe(conversation);
-    if (disagrees || !isFirst) await this.#look();
-    this.#showStreaming();
-    this.#ready.resolve();
+    if (wasAway || disagrees) await this.#look();
+    this.#showReply();
+    this.#ready?.();
     this.#sendAgain();
   }
 
-  /** What the channel told of the reply that is being written, on its message. */
-  #showStreaming() {
-    const view = this.#streaming && this.#view(this.#streaming.messageId);
-    if (!view || view.isFinal) return;
-    view.source = this.#streaming.text;
-    view.showBlocks(this.#streaming.blocks.filter(Boolean));
+  #showReply() {
+    const view = this.#reply && this.#thread.view(this.#reply.messageId);
+    if (view && !view.isFinal) this.#reply.showOn(view);
   }
 
   #updated(conversation) {
-    const before = JSON.stringify(this.#described);
+    const before = JSON.stringify(this.#known);
     this.#describe(conversation);
     // Nothing that is told has changed, so it is what is not: the branch being read.
     if (before === JSON.stringify(conversation)) this.#look();
   }
 
-  #described = null;
-
-  #describe(conversation) {
-    this.#described = conversation;
-    this.dataset.updatedAt = conversation.updated_at;
-    const topbar = this.querySelector(".topbar");
-    Object.assign(topbar.dataset, { conversation: conversation.id, pinned: conversation.pinned, archived: conversation.archived });
-    const title = topbar.querySelector(".title");
-    if (title) title.textContent = conversation.title;
-    topbar.querySelector("[popovertarget=conversation-menu]").hidden = false;
-    document.title = `${conversation.title} · ${APP}`;
-    this.#composer.showModel(conversation.model);
-  }
-
-  /** A message stands below its parent, and whatever stood there before belongs to another branch. */
   #created(message) {
-    this.#channel.acknowledge(message.client_id);
-    this.#unsentView(message.client_id)?.element.remove();
-    this.#outbox.remove(message.client_id);
-    const known = this.#view(message.id);
-    if (known) return known.update(message), this.#settle();
-    if (message.parent_id !== null && !this.#view(message.parent_id)) return this.#look();
-    this.#clearBelow(message.parent_id);
-    const view = MessageView.from(message, this.#templates);
-    this.#place(view);
     if (message.status === "streaming") {
-      this.#streaming = { messageId: message.id, seq: 0, text: "", blocks: [] };
+      this.#reply = new Reply(message.id);
       this.#announce("The model is answering.");
     }
+    if (!this.#thread.add(message)) this.#look();
     this.#settle();
   }
 
-  #clearBelow(id) {
-    for (const view of this.#views()) if (view.id !== null && view.id > (id ?? 0)) view.element.remove();
-    if (id === null) this.#earlier()?.remove();
-  }
-
-  /** In the order of ids; what is not sent yet comes last. */
-  #place(view) {
-    const next = this.#views().find((other) => other.id === null || other.id > view.id);
-    this.#thread.insertBefore(view.element, next?.element ?? null);
-  }
-
-  #delta({ message_id: id, seq, text }) {
-    const reply = this.#streaming;
-    if (reply?.messageId !== id || seq <= reply.seq) return;
-    reply.seq = seq;
-    reply.text += text;
-    const view = this.#view(id);
-    if (view) view.source = reply.text;
+  #delta(frame) {
+    if (this.#reply?.messageId !== frame.message_id) return;
+    this.#reply.take(frame);
+    const view = this.#thread.view(frame.message_id);
+    if (view) this.#reply.tellTo(view);
   }
 
   #rendered(block) {
-    if (this.#streaming?.messageId !== block.message_id) return;
-    this.#streaming.blocks[block.block] = block;
-    const view = this.#view(block.message_id);
+    if (this.#reply?.messageId !== block.message_id) return;
+    this.#reply.takeBlock(block);
+    const view = this.#thread.view(block.message_id);
     if (view && !view.isFinal) view.showBlock(block);
   }
 
   async #ended({ message, html }, words) {
-    if (this.#streaming?.messageId === message.id) this.#streaming = null;
-    const view = this.#view(message.id);
+    if (this.#reply?.messageId === message.id) this.#reply = null;
+    const view = this.#thread.view(message.id);
     if (!view) return this.#look();
-    if (message.error) await this.#lookAt(message.id);
+    // The server words what went wrong.
+    if (message.error) await this.#lookAt(message.id).catch(quiet);
     else view.finish(message, html);
     this.#settle();
-    this.#announce(message.error ? words : `${words} ${message.content.slice(0, 400)}`);
+    this.#announce(message.error ? words : `${words} ${message.content.slice(0, ANNOUNCED)}`);
   }
 
   // --- Looking at the rows again
 
-  /** The newest messages as they are now; what is on the page already and still true stays untouched. */
+  /** One look at a time; asked for meanwhile, another one follows, since the first may have come too early. */
   #look() {
-    this.#looking ??= this.#reconcile().catch(quiet).finally(() => (this.#looking = null));
-    return this.#looking;
+    this.#nextLook ??= this.#lastLook.then(() => {
+      this.#lastLook = this.#nextLook;
+      this.#nextLook = null;
+      return this.#lookNow().catch(quiet);
+    });
+    return this.#nextLook;
   }
 
-  async #reconcile() {
-    const before = new Set(this.#views()); // what comes in meanwhile is newer than what is fetched
-    const nodes = await part(`/c/${this.conversationId}/messages`);
-    const fresh = [...nodes.querySelectorAll(".message")];
-    const isConnected = fresh.length > 0 && this.#thread.contains(document.getElementById(fresh[0].id));
-    const ids = new Set(fresh.map((article) => article.id));
-    const first = Number(fresh[0]?.dataset.id ?? 0);
-    for (const view of before) {
-      const isAbove = isConnected && view.id < first;
-      if (view.id !== null && !isAbove && !ids.has(view.element.id)) view.element.remove();
-    }
-    if (!isConnected) this.#replaceEarlier(nodes.querySelector(".earlier"));
-    fresh.forEach((article) => this.#adopt(article));
+  async #lookNow() {
+    await this.#thread.reconcile(`/c/${this.conversationId}/messages`, this.#state === "live");
+    this.#showReply();
     this.#settle();
+    this.#awaitEarlier();
+  }
+
+  #lookAt(id) {
+    return this.#thread.reconcileOne(`/c/${this.conversationId}/messages/${id}`, this.#state === "live");
   }
 
   /** Without a socket nobody tells of a new title either. */
   async #lookAtAll() {
     await this.#look();
     if (this.#state === "live") return;
-    const { conversation } = await api("GET", `/api/chat/conversations/${this.conversationId}?limit=1`);
+    const { conversation } = await api("GET", `${this.#path}?limit=1`);
     this.#describe(conversation);
     this.#say("conversation:changed", conversation);
   }
 
-  #replaceEarlier(element) {
-    this.#earlier()?.remove();
-    if (element) this.#thread.prepend(element);
-    this.#awaitReveal();
-  }
-
-  #adopt(article) {
-    const clientId = article.dataset.clientId;
-    if (clientId) {
-      this.#channel?.acknowledge(clientId);
-      this.#unsentView(clientId)?.element.remove();
-      this.#outbox.remove(clientId);
-    }
-    const known = this.#view(article.dataset.id);
-    if (known && (known.isFinal ? known.element.dataset.siblings === article.dataset.siblings : this.#isNoNewer(known, article))) return;
-    if (known) known.element.replaceWith(article);
-    const view = MessageView.of(article);
-    if (!known) this.#place(view);
-    view.decorate();
-  }
-
-  /** While the channel is live it is ahead of the rows. */
-  #isNoNewer(known, article) {
-    if (article.dataset.status !== "streaming") return false;
-    return this.#state === "live" || known.source === MessageView.of(article).source;
-  }
-
-  async #lookAt(id) {
-    const article = (await part(`/c/${this.conversationId}/messages/${id}`)).querySelector(".message");
-    this.#adopt(article);
-  }
-
   async #lookAtReply() {
-    const view = this.#views().find((each) => each.status === "streaming");
-    if (!view?.id || this.#state === "gone") return;
-    await this.#lookAt(view.id).catch(quiet);
-    if (this.#view(view.id)?.isFinal) this.#settle();
+    const view = this.#thread.streaming;
+    if (!view || this.#state === "gone") return;
+    await this.#lookAt(view.id);
+    if (!this.#thread.streaming) this.#settle();
   }
 
-  // --- Earlier messages
-
-  #earlier() {
-    return this.#thread.querySelector(":scope > .earlier");
-  }
-
-  /** The button is pressed by itself when the reader comes near it. */
-  #awaitReveal() {
-    const earlier = this.#earlier();
-    if (!earlier) return;
+  /** Earlier messages come by themselves when the reader gets near their button. */
+  #awaitEarlier() {
+    const { earlier } = this.#thread;
+    if (!earlier || earlier.dataset.isAwaited) return;
+    earlier.dataset.isAwaited = "true";
     const observer = new IntersectionObserver(([entry]) => {
       if (!entry.isIntersecting) return;
       observer.disconnect();
@@ -342,22 +269,12 @@ class ConversationElement extends HTMLElement {
     observer.observe(earlier);
   }
 
-  /** What is being read stays where it is. */
   async #loadEarlier() {
-    const earlier = this.#earlier();
-    if (!earlier || earlier.classList.contains("is-loading")) return;
-    earlier.classList.add("is-loading");
-    try {
-      const nodes = await part(earlier.dataset.href);
-      if (!earlier.isConnected) return;
-      this.#follow.keeping(this.#thread.querySelector(":scope > .message"), () => {
-        earlier.replaceWith(nodes);
-        this.#settle();
-      });
-      this.#awaitReveal();
-    } finally {
-      earlier.classList.remove("is-loading");
-    }
+    await this.#thread.loadEarlier((anchor, change) => this.#follow.keeping(anchor, () => {
+      change();
+      this.#settle();
+    }));
+    this.#awaitEarlier();
   }
 
   // --- Sending
@@ -365,36 +282,27 @@ class ConversationElement extends HTMLElement {
   async #send(content) {
     const item = { clientId: newClientId(), content, model: this.#composer.model };
     this.#outbox.add(item);
-    this.#showUnsent(item);
+    this.#thread.addUnsent(item);
     this.#settle();
     this.#follow.toEnd();
     await this.#deliver(item);
   }
 
-  /** What an earlier visit to this page has left: perhaps the server has it, and only its answer was lost. */
-  #showOutbox() {
-    const arrived = new Set(this.#views().map((view) => view.clientId));
-    for (const item of this.#outbox.all()) {
-      if (arrived.has(item.clientId)) this.#outbox.remove(item.clientId);
-      else this.#showUnsent(item).notSent("the page was left before it arrived.");
-    }
-  }
-
-  #showUnsent({ clientId, content }) {
-    const view = MessageView.unsent(content, clientId, this.#templates);
-    this.#thread.append(view.element);
-    return view;
-  }
-
   async #deliver({ clientId, content, model }) {
-    this.#unsentView(clientId)?.sending();
+    this.#thread.unsent(clientId)?.sending();
     try {
       if (!this.conversationId) await this.#make(model);
       await this.#channel.command({ type: "message.send", client_id: clientId, content, model });
     } catch (error) {
       const isUnreachable = error instanceof TypeError;
-      this.#unsentView(clientId)?.notSent(isUnreachable ? "Nebulus Gantry cannot be reached." : error.message, isUnreachable);
+      this.#thread.unsent(clientId)?.notSent(isUnreachable ? UNREACHABLE : error.message, isUnreachable);
     }
+  }
+
+  /** The server has this one. */
+  #arrived(clientId) {
+    this.#outbox.remove(clientId);
+    this.#channel?.acknowledge(clientId);
   }
 
   /** The first message makes the conversation; the address changes, the page does not. */
@@ -406,24 +314,36 @@ class ConversationElement extends HTMLElement {
   async #makeNow(model) {
     const conversation = await api("POST", "/api/chat/conversations", model ? { model } : {});
     this.dataset.id = conversation.id;
-    this.dataset.isKnown = "true";
     this.#outbox.moveTo(conversation.id);
     this.#composer.moveTo(conversation.id);
     history.replaceState({ htmx: true }, "", `/c/${conversation.id}`);
     this.#describe(conversation);
+    this.#known = null; // the first snapshot is no return
     this.#settle();
-    this.#say("conversation:shown", { id: this.conversationId });
-    this.#open();
-    await Promise.race([this.#ready.promise, new Promise((resolve) => setTimeout(resolve, READY_WITHIN))]);
+    this.#say("conversation:shown", { id: conversation.id });
+    await new Promise((resolve) => {
+      this.#ready = resolve;
+      setTimeout(resolve, READY_WITHIN);
+      this.#open();
+    });
   }
 
   /** The line is back: what could not be sent for want of it is offered again, under the same names. */
   #sendAgain() {
-    for (const item of this.#outbox.all()) if (this.#unsentView(item.clientId)?.isWaiting) this.#deliver(item);
+    for (const item of this.#outbox.all()) if (this.#thread.unsent(item.clientId)?.isWaiting) this.#deliver(item);
+  }
+
+  /** What an earlier visit to this page has left: perhaps the server has it, and only its answer was lost. */
+  #showOutbox() {
+    const stored = new Set(this.#thread.views.map((view) => view.clientId));
+    for (const item of this.#outbox.all()) {
+      if (stored.has(item.clientId)) this.#outbox.remove(item.clientId);
+      else this.#thread.addUnsent(item).notSent("the page was left before it arrived.");
+    }
   }
 
   #remember(model) {
-    if (this.conversationId) api("PATCH", `/api/chat/conversations/${this.conversationId}`, { model }).catch(sayWhy);
+    if (this.conversationId) api("PATCH", this.#path, { model }).catch(sayWhy);
   }
 
   // --- What one can do with a message
@@ -436,14 +356,14 @@ class ConversationElement extends HTMLElement {
   };
 
   #actions = {
-    stop: () => request("POST", `/api/chat/conversations/${this.conversationId}/stop`),
+    stop: () => request("POST", `${this.#path}/stop`),
     "to-end": () => this.#follow.toEnd(),
     "look-again": () => this.#composer.loadModels(),
     earlier: () => this.#loadEarlier(),
     copy: (view, button) => copyText(view.source).then(() => tick(button)),
     "copy-code": (view, button) => copyText(button.closest("figure").querySelector("pre").textContent).then(() => tick(button)),
-    regenerate: (view) => this.#channel.command({ type: "message.regenerate", message_id: view.id, model: this.#composer.model }),
-    edit: (view) => edit(view, copyOf(this.querySelector("template[data-editor]")), (content) => this.#edited(view, content)),
+    regenerate: (view) => this.#command("message.regenerate", view, { model: this.#composer.model }),
+    edit: (view) => edit(view, copyOf(this.querySelector("template[data-editor]")), (content) => this.#command("message.edit", view, { content })),
     unfold: (view) => view.unfold(),
     retry: (view) => this.#deliver(this.#outbox.find(view.clientId)),
     discard: (view) => this.#takeBack(view),
@@ -451,8 +371,8 @@ class ConversationElement extends HTMLElement {
     next: (view) => this.#switch(view, 1),
   };
 
-  #edited(view, content) {
-    return this.#channel.command({ type: "message.edit", message_id: view.id, content });
+  #command(type, view, fields) {
+    return this.#channel.command({ type, message_id: view.id, ...fields });
   }
 
   #takeBack(view) {
@@ -468,24 +388,13 @@ class ConversationElement extends HTMLElement {
     const next = siblings[siblings.indexOf(view.id) + step];
     if (next === undefined) return;
     const top = view.element.getBoundingClientRect().top;
-    await request("POST", `/api/chat/conversations/${this.conversationId}/head`, { message_id: next });
+    await request("POST", `${this.#path}/head`, { message_id: next });
     await this.#look();
-    const shown = this.#view(next)?.element;
+    const shown = this.#thread.view(next);
     if (!shown) return;
-    scrollBy({ top: shown.getBoundingClientRect().top - top, behavior: "instant" });
-    const again = shown.querySelector(`[data-action="${step < 0 ? "previous" : "next"}"]`);
-    (again.disabled ? shown.querySelector(".branches button:enabled") : again)?.focus({ preventScroll: true });
+    scrollBy({ top: shown.element.getBoundingClientRect().top - top, behavior: "instant" });
+    shown.focusBranches(step);
   }
-
-  #say(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { bubbles: true, detail }));
-  }
-}
-
-function withResolvers() {
-  const resolvers = {};
-  resolvers.promise = new Promise((resolve, reject) => Object.assign(resolvers, { resolve, reject }));
-  return resolvers;
 }
 
 /** The next look will tell; the connection line already says that there is trouble. */

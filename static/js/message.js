@@ -184,6 +184,16 @@ export class MessageView {
     this.element.querySelector('[data-action="next"]').disabled = siblings.at(-1) === this.id;
   }
 
+  /** The keyboard stays where it was pressed, or goes to the other arrow at either end. */
+  focusBranches(step) {
+    const pressed = this.element.querySelector(`[data-action="${step < 0 ? "previous" : "next"}"]`);
+    (pressed.disabled ? this.element.querySelector(".branches button:enabled") : pressed)?.focus({ preventScroll: true });
+  }
+
+  isSlow() {
+    this.element.querySelector(".waiting .words").textContent = "Still waiting. A model that has to be loaded first can take a minute.";
+  }
+
   /** A very long question shows its beginning. */
   fold() {
     const text = this.element.querySelector(".text");

@@ -50,6 +50,10 @@ def by_an_instance_without_the_field(user: User, monkeypatch: pytest.MonkeyPatch
     partial.save()
 
 
+def by_an_instance_made_by_hand(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    User(pk=user.pk, email=user.email, username=user.username, password=user.password, is_active=False).save()
+
+
 def by_disabling(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     user.disable()
 
@@ -69,6 +73,7 @@ def by_an_unusable_password(user: User, monkeypatch: pytest.MonkeyPatch) -> None
         by_update,
         by_bulk_update,
         by_an_instance_without_the_field,
+        by_an_instance_made_by_hand,
         by_disabling,
         by_an_unusable_password,
     ],

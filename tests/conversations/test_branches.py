@@ -52,7 +52,7 @@ async def test_editing_a_question_makes_a_branch_of_its_own(
     await ended(await ask("two", model="say-1"))
     edited = await launched(engine.edit, first.question, content="one, differently")
     branch = await in_database(_branch, conversation)
-    assert [message.content for message in branch][0] == "one, differently"
+    assert branch[0].content == "one, differently"
     assert branch[0].siblings == [first.question.pk, edited.parent_id]
     assert len(branch) == 2
 

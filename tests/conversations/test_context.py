@@ -27,7 +27,9 @@ def test_the_prefix_stays_the_same_from_turn_to_turn() -> None:
 
 
 def test_the_oldest_turns_are_left_out_whole_and_it_is_said() -> None:
-    history = said(("user", "a" * 3000), ("assistant", "b" * 3000), ("user", "c" * 300), ("assistant", "d"), ("user", "e"))
+    history = said(
+        ("user", "a" * 3000), ("assistant", "b" * 3000), ("user", "c" * 300), ("assistant", "d"), ("user", "e")
+    )
     prompt = render(Material(history, "m", 1000))
     assert [message["content"][0] for message in prompt.messages[1:]] == ["c", "d", "e"]
     assert prompt.degraded == ["history"]

@@ -80,7 +80,9 @@ def test_a_kill_in_mid_answer_loses_no_question_and_ends_the_reply_within_ten_se
     as_json = {"Accept": "application/json"}
     again = client.post(ask, json={"content": "Hello?", "client_id": "a"}, headers=as_json).json()
     assert again["id"] == reply["id"]
-    assert client.post(ask, json={"content": "And now?", "model": "say-2"}, headers=as_json).json()["status"] == "complete"
+    assert (
+        client.post(ask, json={"content": "And now?", "model": "say-2"}, headers=as_json).json()["status"] == "complete"
+    )
     assert len(model_server.chats) == 2
 
 
@@ -101,7 +103,9 @@ def test_a_password_changed_on_the_command_line_ends_sockets_and_sessions_within
     conversation_id = new_conversation(client)
     with watch(product, client, conversation_id) as socket:
         hear(socket, "conversation.snapshot")
-        change = "from apps.accounts.models import User; u = User.objects.get(email='%s'); u.set_password('%s'); u.save()"
+        change = (
+            "from apps.accounts.models import User; u = User.objects.get(email='%s'); u.set_password('%s'); u.save()"
+        )
         product.manage("shell", "-c", change % (EMAIL, PASSWORD[::-1]))
         with pytest.raises(ConnectionClosed) as closed:
             socket.recv(2)
@@ -126,7 +130,9 @@ def test_two_processes_share_turns_stops_and_news(tmp_path: Path, model_server: 
             model_server.release(3)
             hear_text(here, tokens(3))
             elsewhere = {**two.socket_headers(client), "Origin": two.url}
-            with connect(two.socket_url(f"/ws/conversations/{conversation_id}/"), additional_headers=elsewhere) as there:
+            with connect(
+                two.socket_url(f"/ws/conversations/{conversation_id}/"), additional_headers=elsewhere
+            ) as there:
                 snapshot = hear(there, "conversation.snapshot")
                 assert snapshot["streaming"]["text"] == tokens(3)
                 model_server.release(1)

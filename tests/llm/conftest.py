@@ -8,17 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from pytest_django import Settings
 
-from apps.llm import catalog
 from apps.llm.client import close_shared_client
-from tests.scripted_model import ScriptedModel
-
-
-@pytest.fixture
-def scripted_model(scripted_model: ScriptedModel, settings: Settings) -> ScriptedModel:
-    """Nothing is known of the model server yet, and it is asked without a key."""
-    catalog.forget()
-    settings.LLM_API_KEY = ""
-    return scripted_model
 
 
 @pytest.fixture(autouse=True)

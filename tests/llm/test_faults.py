@@ -120,10 +120,12 @@ async def test_a_long_quotation_is_cut(scripted_model: ScriptedModel) -> None:
 async def test_a_server_that_repeats_our_key_does_not_betray_it(
     scripted_model: ScriptedModel, settings: Settings
 ) -> None:
-    scripted_model.api_key = settings.LLM_API_KEY = "sesame"
+    settings.LLM_API_KEY = "sesame"
+    scripted_model.api_key = "another"
+    assert (await ask_in_vain())[1].detail.endswith("It said: Wrong key: Bearer …]")
+    scripted_model.api_key = "sesame"
     scripted_model.body = b'data: {"error": "bad key sesame"}\n\n'
-    _, error = await ask_in_vain("verbatim")
-    assert error.detail.endswith("It said: bad key …]")
+    assert (await ask_in_vain("verbatim"))[1].detail.endswith("It said: bad key …]")
     assert "sesame" not in repr(shared_client().server)
 
 

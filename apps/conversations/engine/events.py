@@ -9,7 +9,6 @@ from typing import Any, Literal, TypedDict, cast
 
 from apps.conversations.models import Conversation, Message
 
-
 Role = Literal["user", "assistant"]
 Status = Literal["streaming", "complete", "stopped", "failed", "interrupted"]
 
