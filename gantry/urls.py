@@ -8,7 +8,6 @@ from django.urls import include, path
 from django.views import defaults
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from gantry import schema  # noqa: F401 -- registers itself
 from gantry.health import health
 
 urlpatterns = [

@@ -8,6 +8,7 @@ import inspect
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
@@ -48,7 +49,7 @@ def rows(text: str) -> Iterator[list[str]]:
     """The cells of every row of its tables, without the heads."""
     for table in re.findall(r"(?:^\|.*\n?)+", text, flags=re.MULTILINE):
         for line in table.splitlines()[2:]:
-            yield [cell.strip() for cell in line.strip("|").split(" | ")]
+            yield [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def codes(text: str) -> list[str]:
@@ -94,7 +95,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 def test_every_line_of_the_example_says_why() -> None:
     lines = [line for line in read(".env.example").splitlines() if line]
-    for above, line in zip(lines, lines[1:], strict=False):
+    for above, line in pairwise(lines):
         assert line.startswith("#") or above.startswith("# "), line
 
 

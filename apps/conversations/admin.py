@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.db.models import Count, QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
 
+from apps.conversations.engine.events import conversation_group, conversation_updated, personal_group
 from apps.conversations.models import Conversation, Message
+from apps.core.realtime import announce
 
 
 @admin.register(Conversation)
@@ -30,6 +33,13 @@ class ConversationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subs
     def message_count(self, conversation: Conversation) -> int:
         """How many messages it holds, on all branches."""
         return int(conversation.messages_written)  # type: ignore[attr-defined]  # annotated in get_queryset
+
+    def save_model(self, request: HttpRequest, obj: Conversation, form: ModelForm[Conversation], change: bool) -> None:
+        """Write what was changed and nothing else, and tell whoever has it open."""
+        obj.change({name: form.cleaned_data[name] for name in form.changed_data})
+        event = conversation_updated(obj)
+        announce(conversation_group(obj.pk), event)
+        announce(personal_group(obj.owner_id), event)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A conversation begins on a page or by the API."""

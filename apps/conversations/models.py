@@ -96,22 +96,17 @@ class Conversation(models.Model):
 
     def ask(self, content: str, *, parent_id: int | None, client_id: str | None = None) -> Message:
         """A person's message below the given one."""
-        question = self.messages.create(
+        return self.messages.create(
             role=Message.Role.USER, content=content, parent_id=parent_id, client_id=client_id or None
         )
-        remember_child(parent_id, question)
-        return question
 
-    def advance(self, head: Message, *, question: str | None = None) -> None:
-        """A message came: the branch ends there now. The first question becomes the title of an untitled one."""
-        self.head = head
+    def advance(self, question: Message, reply: Message) -> None:
+        """A turn began: the branch ends in its reply now. The first question becomes the title of an untitled one."""
+        self.head = reply
         self.updated_at = timezone.now()
-        if question is not None and self.title == DEFAULT_TITLE and not self._has_earlier_question(head):
-            self.title = title_from(question)
+        if question.parent_id is None and self.title == DEFAULT_TITLE:
+            self.title = title_from(question.content)
         self.save(update_fields=["head", "updated_at", "title"])
-
-    def _has_earlier_question(self, head: Message) -> bool:
-        return self.messages.filter(role=Message.Role.USER).exclude(pk=head.pk).exclude(children=head).exists()
 
     def show(self, message: Message) -> None:
         """Make the branch through this message, down to the leaf last read below it, the active one."""
@@ -197,6 +192,7 @@ class Message(models.Model):
 
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="children")
+    # The one last read below it; without a choice, the newest.
     last_child = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     role = models.CharField(max_length=9, choices=Role.choices)
     status = models.CharField(max_length=11, choices=Status.choices, default=Status.COMPLETE)
@@ -241,7 +237,7 @@ class Message(models.Model):
 
     def begin_reply(self, *, model: str, boot: Boot, client_id: str | None = None) -> Message:
         """The empty reply to this question, to be written by the given process."""
-        reply = Message.objects.create(
+        return Message.objects.create(
             conversation_id=self.conversation_id,
             parent=self,
             role=Message.Role.ASSISTANT,
@@ -250,8 +246,6 @@ class Message(models.Model):
             boot=boot,
             client_id=client_id,
         )
-        remember_child(self.pk, reply)
-        return reply
 
     def request_stop(self) -> bool:
         """Ask whichever process writes this reply to stop; False when nobody does."""
@@ -273,17 +267,14 @@ class Message(models.Model):
 
     def leaf(self) -> Message:
         """The end of the branch last read below this message."""
-        children = dict(self.conversation.messages.filter(pk__gte=self.pk).values_list("pk", "last_child_id"))
+        below = self.conversation.messages.filter(pk__gte=self.pk).order_by("pk")
+        rows = list(below.values_list("pk", "parent_id", "last_child_id"))
+        last_read = {parent_id: pk for pk, parent_id, _ in rows}
+        last_read.update({pk: child_id for pk, _, child_id in rows if child_id is not None})
         leaf_id = self.pk
-        while (child := children.get(leaf_id)) is not None:
-            leaf_id = child
+        while (child_id := last_read.get(leaf_id)) is not None:
+            leaf_id = child_id
         return self if leaf_id == self.pk else self.conversation.messages.get(pk=leaf_id)
-
-
-def remember_child(parent_id: int | None, child: Message) -> None:
-    """The child is the one to be read below its parent from now on."""
-    if parent_id is not None:
-        Message.objects.filter(pk=parent_id).update(last_child=child)
 
 
 def remember_path(message: Message) -> None:

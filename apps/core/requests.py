@@ -113,43 +113,32 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is small enough."""
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        receive = _limited(receive)
+        length = header_map(scope["headers"]).get("content-length")
         try:
-            if "content-length" not in header_map(scope["headers"]):
+            if length is None:
                 scope, receive = await _measured(scope, receive)
-            await self.app(scope, receive, send)
+            elif int(length) > settings.MAX_BODY_BYTES:
+                raise _BodyTooLarge
         except _BodyTooLarge:
             await _refuse_body(send)
+        else:
+            await self.app(scope, receive, send)
 
 
 class _BodyTooLarge(Exception):
-    """More bytes came than are taken."""
-
-
-def _limited(receive: Receive) -> Receive:
-    received = 0
-
-    async def counting() -> dict[str, Any]:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > settings.MAX_BODY_BYTES:
-            raise _BodyTooLarge
-        return message
-
-    return counting
+    """More bytes came, or are to come, than are taken."""
 
 
 async def _measured(scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
-    """The request with its whole body read, and a header that says how long it is."""
+    """The request with its whole body read, and a header that says how long it is; raises `_BodyTooLarge`."""
     body = bytearray()
-    message = await receive()
-    while message.get("more_body"):
-        body += message["body"]
+    more = True
+    while more:
         message = await receive()
-    body += message.get("body", b"")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > settings.MAX_BODY_BYTES:
+            raise _BodyTooLarge
     unread = [{**message, "body": bytes(body)}]
 
     async def replaying() -> dict[str, Any]:

@@ -2,5 +2,6 @@
 
 import "./time.js";
 import "./theme.js";
+import "./menu.js";
 import "./sidebar.js";
 import "./conversation.js";

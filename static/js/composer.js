@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { grow } from "./markup.js";
+import { keep, kept } from "./store.js";
 
 const WAIT = "Wait for the answer, or stop it.";
 
@@ -21,7 +22,7 @@ export class Composer {
     this.#conversationId = conversationId;
     this.#area = form.elements.content;
     this.#select = form.elements.model;
-    this.#area.value = sessionStorage.getItem(this.#key) ?? this.#area.value;
+    this.#area.value = kept(this.#key) ?? this.#area.value;
     this.#area.addEventListener("input", () => this.#changed());
     this.#area.addEventListener("keydown", (event) => this.#pressed(event));
     form.addEventListener("submit", (event) => this.#submit(event));
@@ -61,7 +62,7 @@ export class Composer {
 
   /** The new chat has become a conversation. */
   moveTo(conversationId) {
-    sessionStorage.removeItem(this.#key);
+    keep(this.#key, "");
     this.#conversationId = conversationId;
     this.#changed();
   }
@@ -90,8 +91,7 @@ export class Composer {
 
   #changed() {
     grow(this.#area);
-    if (this.#area.value) sessionStorage.setItem(this.#key, this.#area.value);
-    else sessionStorage.removeItem(this.#key);
+    keep(this.#key, this.#area.value);
     this.#hint("");
     this.#buttons();
   }
@@ -99,8 +99,8 @@ export class Composer {
   #pressed(event) {
     if (event.key !== "Enter" || event.isComposing || event.shiftKey) return;
     event.preventDefault();
-    if (event.ctrlKey || event.metaKey) this.#area.setRangeText("\n", this.#area.selectionStart, this.#area.selectionEnd, "end");
-    else this.#form.requestSubmit();
+    if (!event.ctrlKey && !event.metaKey) return this.#form.requestSubmit();
+    this.#area.setRangeText("\n", this.#area.selectionStart, this.#area.selectionEnd, "end");
     this.#changed();
   }
 

@@ -1,40 +1,45 @@
 // Messages that the server has not acknowledged. They outlive a reload of the tab.
 
+import { keep, kept } from "./store.js";
+
 export class Outbox {
   #key;
+  #items;
 
   constructor(conversationId) {
     this.#key = keyOf(conversationId);
+    this.#items = JSON.parse(kept(this.#key) ?? "[]");
   }
 
   /** [{clientId, content, model}] in the order of sending. */
   all() {
-    return JSON.parse(sessionStorage.getItem(this.#key) ?? "[]");
-  }
-
-  add(item) {
-    this.#store([...this.all(), item]);
-  }
-
-  remove(clientId) {
-    this.#store(this.all().filter((item) => item.clientId !== clientId));
+    return [...this.#items];
   }
 
   find(clientId) {
-    return this.all().find((item) => item.clientId === clientId);
+    return this.#items.find((item) => item.clientId === clientId);
+  }
+
+  add(item) {
+    this.#items.push(item);
+    this.#keep();
+  }
+
+  remove(clientId) {
+    if (!this.find(clientId)) return;
+    this.#items = this.#items.filter((item) => item.clientId !== clientId);
+    this.#keep();
   }
 
   /** The new chat has become a conversation. */
   moveTo(conversationId) {
-    const items = this.all();
-    this.#store([]);
+    keep(this.#key, "");
     this.#key = keyOf(conversationId);
-    this.#store(items);
+    this.#keep();
   }
 
-  #store(items) {
-    if (items.length) sessionStorage.setItem(this.#key, JSON.stringify(items));
-    else sessionStorage.removeItem(this.#key);
+  #keep() {
+    keep(this.#key, this.#items.length ? JSON.stringify(this.#items) : "");
   }
 }
 

@@ -182,7 +182,7 @@ function visit(address) {
 }
 
 const actions = {
-  rename: rename,
+  rename,
   pin: (place, id) => change(id, { pinned: true }),
   unpin: (place, id) => change(id, { pinned: false }),
   archive: (place, id) => archive(id, true),
@@ -190,36 +190,18 @@ const actions = {
   delete: (place, id) => remove(id, place.querySelector(".title")?.textContent),
 };
 
-// --- Menus
+// --- The menu of a conversation
 
 let subject = null; // the row or bar whose menu is open
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[popovertarget]");
-  const target = button && document.getElementById(button.getAttribute("popovertarget"));
-  if (!target?.classList.contains("menu")) return;
-  if (target === menu) {
-    subject = button.closest("[data-conversation]");
-    offer(subject.dataset);
-  }
-  target.addEventListener("toggle", ({ newState }) => newState === "open" && beside(target, button), { once: true });
-});
-
-function offer({ pinned, archived }) {
+  const button = event.target.closest("[popovertarget=conversation-menu]");
+  if (!button) return;
+  subject = button.closest("[data-conversation]");
+  const { pinned, archived } = subject.dataset;
   const hidden = { pin: pinned === "true", unpin: pinned !== "true", archive: archived === "true", unarchive: archived !== "true" };
   for (const item of menu.querySelectorAll("[data-action]")) item.hidden = hidden[item.dataset.action] ?? false;
-}
-
-/** Under its button, or over it where there is no room; inside the window in any case. */
-function beside(popover, button) {
-  const place = button.getBoundingClientRect();
-  const { offsetWidth: width, offsetHeight: height } = popover;
-  const below = place.bottom + 4;
-  const top = below + height < innerHeight ? below : Math.max(8, place.top - height - 4);
-  popover.style.top = `${top}px`;
-  popover.style.left = `${Math.max(8, Math.min(place.left, document.documentElement.clientWidth - width - 8))}px`;
-  popover.querySelector("a, button:not([hidden])").focus();
-}
+});
 
 menu.addEventListener("click", (event) => {
   const name = event.target.closest("[data-action]")?.dataset.action;
@@ -227,15 +209,6 @@ menu.addEventListener("click", (event) => {
   const place = subject;
   menu.hidePopover();
   Promise.resolve(actions[name](place, Number(place.dataset.conversation))).catch(sayWhy);
-});
-
-document.addEventListener("keydown", (event) => {
-  const open = event.target.closest?.(".menu:popover-open");
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!open || !step || event.target.matches("input")) return;
-  event.preventDefault();
-  const items = [...open.querySelectorAll("a, button:not([hidden])")];
-  items.at((items.indexOf(document.activeElement) + step) % items.length)?.focus();
 });
 
 // --- The page around it

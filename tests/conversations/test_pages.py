@@ -14,6 +14,8 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.conversations import engine
+from apps.conversations.engine.boots import ORPHAN_CODE
+from apps.conversations.engine.turn import InternalFault, ShutDown
 from apps.conversations.models import Conversation, Message
 from apps.conversations.templatetags.conversations import FAILURES, ago
 from apps.conversations.views import CONVERSATIONS_A_PAGE, MESSAGES_A_PAGE
@@ -244,11 +246,12 @@ def test_an_unknown_failure_still_has_words(browser: Client, conversation: Conve
     assert "The answer could not be completed." in html_of(browser, f"/c/{conversation.pk}/messages/{reply.pk}")
 
 
-def test_every_way_for_the_model_server_to_fail_has_words() -> None:
+def test_every_way_to_fail_has_words() -> None:
     def codes(error: type[errors.LLMError]) -> set[str]:
         return {error.code}.union(*(codes(each) for each in error.__subclasses__()))
 
-    assert codes(errors.LLMError) - {"llm_error"} <= set(FAILURES)
+    ours = {ORPHAN_CODE, ShutDown.code, InternalFault.code}
+    assert (codes(errors.LLMError) - {"llm_error"}) | ours == set(FAILURES)
 
 
 def test_an_answer_says_that_older_turns_were_left_out(browser: Client, conversation: Conversation) -> None:

@@ -70,8 +70,8 @@ async def test_the_text_so_far_is_stored_within_half_a_second(ask: Ask, scripted
             if text == tokens(3):
                 break
         shown_at = asyncio.get_running_loop().time()
-        while (await stored(turn.reply)).content != text:
-            await asyncio.sleep(0.02)  # noqa: ASYNC110 -- a store is not announced
+        while (await stored(turn.reply)).content != text:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)  # a store is not announced
     assert asyncio.get_running_loop().time() - shown_at < 0.6
 
 

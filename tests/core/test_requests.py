@@ -72,7 +72,6 @@ def test_a_path_cannot_pass_for_a_line_of_ours(caplog: pytest.LogCaptureFixture)
         Client().get("/api/x%0A2026-01-01 INFO gantry.requests status=200%1b[31m status=200")
     (line,) = lines(caplog)
     assert line.isprintable()
-    assert line.count("status=") - line.count("%20status=") + 0 <= 2
     assert " status=404 " in line
     assert " status=200" not in line
 
@@ -85,10 +84,8 @@ def test_health_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_traceback_stays_on_its_line() -> None:
-    try:
-        raise ValueError("first\nsecond\r\nthird")
-    except ValueError as fault:
-        record = logging.LogRecord("x", logging.ERROR, "", 0, "failed\nbadly", None, (type(fault), fault, None))
+    fault = ValueError("first\nsecond\r\nthird")
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "failed\nbadly", None, (type(fault), fault, None))
     line = LineFormatter().format(record)
     assert "failed | badly | " in line
     assert line.endswith("ValueError: first | second | third")

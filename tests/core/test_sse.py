@@ -18,7 +18,7 @@ class Source:
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[sse.Frame | None] = asyncio.Queue()
-        self.is_closed = False
+        self.closed = asyncio.Event()
 
     def put(self, number: int) -> None:
         self.queue.put_nowait(("tick", {"number": number}))
@@ -31,7 +31,7 @@ class Source:
             while (frame := await self.queue.get()) is not None:
                 yield frame
         finally:
-            self.is_closed = True
+            self.closed.set()
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ async def test_a_frame_is_an_event_and_one_line_of_data(source: Source) -> None:
     assert (event, rest) == ("event: delta", ["", ""])
     assert json.loads(data.removeprefix("data: ")) == {"text": text}
     assert b"\r" not in chunk
-    assert source.is_closed
+    assert source.closed.is_set()
 
 
 async def test_a_silence_is_filled_with_comments_and_loses_no_frame(
@@ -84,9 +84,10 @@ async def test_a_client_that_leaves_closes_the_source(source: Source) -> None:
     stream = sse.response(source.frames()).streaming_content
     source.put(1)
     await anext(stream)
-    assert not source.is_closed
+    assert not source.closed.is_set()
     await stream.aclose()
-    assert source.is_closed
+    async with asyncio.timeout(PATIENCE):
+        await source.closed.wait()
 
 
 async def test_a_client_that_is_cancelled_while_it_waits_closes_the_source(source: Source) -> None:
@@ -101,7 +102,7 @@ async def test_a_client_that_is_cancelled_while_it_waits_closes_the_source(sourc
     await started.wait()
     reader.cancel()
     await asyncio.gather(reader, return_exceptions=True)
-    assert source.is_closed
+    assert source.closed.is_set()
 
 
 async def test_a_fault_of_the_source_reaches_whoever_reads() -> None:
@@ -130,7 +131,7 @@ async def test_until_ends_a_silent_source_at_once(source: Source) -> None:
         await anext(frames)
         asyncio.get_running_loop().call_soon(ended.set)
         assert [frame async for frame in frames] == []
-    assert source.is_closed
+    assert source.closed.is_set()
 
 
 async def test_until_shows_nothing_that_comes_after_the_end(source: Source) -> None:
@@ -144,4 +145,4 @@ async def test_until_closes_the_source_when_its_reader_leaves(source: Source) ->
     source.put(1)
     async with aclosing(sse.until(asyncio.Event(), source.frames())) as frames:
         await anext(frames)
-    assert source.is_closed
+    assert source.closed.is_set()

@@ -6,7 +6,7 @@ A repeat of a `client_id` finds the stored pair instead, so that a send may be t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 
@@ -48,7 +48,7 @@ def begin(conversation: Conversation, *, content: str, model: str = "", client_i
 
     def opening(current: Conversation) -> Turn:
         question = current.ask(content, parent_id=current.head_id, client_id=client_id)
-        return _reply(current, question, model)
+        return _reply(current, question, model or current.model)
 
     return _open(conversation, client_id, opening)
 
@@ -61,8 +61,7 @@ def edit(message: Message, *, content: str, client_id: str | None = None) -> Tur
 
     def opening(current: Conversation) -> Turn:
         question = current.ask(content, parent_id=message.parent_id, client_id=client_id)
-        remember_path(question)
-        return _reply(current, question, "")
+        return _branch_off(_reply(current, question, current.model))
 
     return _open(message.conversation, client_id, opening)
 
@@ -72,8 +71,8 @@ def regenerate(message: Message, *, model: str = "", client_id: str | None = Non
     question = message if message.role == Message.Role.USER or message.parent is None else message.parent
 
     def opening(current: Conversation) -> Turn:
-        remember_path(question)
-        return _reply(current, question, model, regenerated_as=client_id or "")
+        turn = _reply(current, question, model or current.model, client_id=client_id)
+        return _branch_off(replace(turn, is_regenerated=True))
 
     return _open(message.conversation, client_id, opening)
 
@@ -102,13 +101,16 @@ def _open(conversation: Conversation, client_id: str | None, opening: Callable[[
         return turn
 
 
-def _reply(conversation: Conversation, question: Message, model: str, *, regenerated_as: str | None = None) -> Turn:
-    is_regenerated = regenerated_as is not None
-    reply = question.begin_reply(
-        model=model or conversation.model, boot=boots.this_boot(), client_id=regenerated_as or None
-    )
-    conversation.advance(reply, question=None if is_regenerated else question.content)
-    return Turn(conversation, question, reply, is_regenerated=is_regenerated)
+def _reply(conversation: Conversation, question: Message, model: str, *, client_id: str | None = None) -> Turn:
+    reply = question.begin_reply(model=model, boot=boots.this_boot(), client_id=client_id or None)
+    conversation.advance(question, reply)
+    return Turn(conversation, question, reply)
+
+
+def _branch_off(turn: Turn) -> Turn:
+    """Where there were children before, the new one is the one to read."""
+    remember_path(turn.reply)
+    return turn
 
 
 def _refuse_if_busy(conversation: Conversation) -> None:
