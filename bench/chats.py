@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import httpx
@@ -162,12 +163,11 @@ class ProductAnswer:
         told = last["message"]["content"]
         heard = "".join(frame["text"] for _, frame in self._deltas())
         stamps = _STAMP.findall(heard)
+        numbers = [0, *(frame["seq"] for _, frame in self._deltas())]
         return Faults(
             tokens_lost=tokens - len(set(stamps)),
             tokens_doubled=len(stamps) - len(set(stamps)),
-            frames_out_of_order=sum(
-                frame["seq"] != expected for expected, (_, frame) in enumerate(self._deltas(), start=1)
-            ),
+            frames_out_of_order=sum(second != first + 1 for first, second in pairwise(numbers)),
             texts_unlike=int(not heard == told == stored),
         )
 

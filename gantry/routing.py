@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
+from django.urls import re_path
 
 from apps.accounts.sockets import NowhereConsumer
 from apps.conversations.routing import websocket_urlpatterns
-from apps.core.realtime import socket_path
 from apps.core.requests import BodyLimit, OriginCheck
 from gantry.lifespan import lifespan
 
 http = get_asgi_application()
-sockets = URLRouter([*websocket_urlpatterns, socket_path("<path:anywhere>", NowhereConsumer)])
+# `<path:…>` would match neither the empty path nor one with a line break.
+nowhere: Any = re_path("", NowhereConsumer.as_asgi())  # type: ignore[arg-type]  # django's types know views alone
+sockets = URLRouter([*websocket_urlpatterns, nowhere])
 
 application = ProtocolTypeRouter({"http": BodyLimit(http), "websocket": OriginCheck(sockets), "lifespan": lifespan})

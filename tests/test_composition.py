@@ -50,10 +50,10 @@ def test_every_page_carries_the_security_headers(pages: list[Any]) -> None:
 
 def test_every_page_has_a_policy_under_which_no_text_becomes_script(pages: list[Any]) -> None:
     for page in pages:
-        directives = dict(
-            (name, sources.split())
+        directives = {
+            name: sources.split()
             for name, _, sources in (each.strip().partition(" ") for each in policy_of(page).split(";"))
-        )
+        }
         assert directives["default-src"] == ["'self'"]
         assert directives["object-src"] == directives["base-uri"] == directives["frame-ancestors"] == ["'none'"]
         assert directives["form-action"] == directives["connect-src"] == ["'self'"]

@@ -270,7 +270,7 @@ class Message(models.Model):
         below = self.conversation.messages.filter(pk__gte=self.pk).order_by("pk")
         rows = list(below.values_list("pk", "parent_id", "last_child_id"))
         last_read = {parent_id: pk for pk, parent_id, _ in rows}
-        last_read.update({pk: child_id for pk, _, child_id in rows if child_id is not None})
+        last_read.update({pk: child_id for pk, _, child_id in rows if child_id})
         leaf_id = self.pk
         while (child_id := last_read.get(leaf_id)) is not None:
             leaf_id = child_id

@@ -4,6 +4,7 @@ The tree (subclasses live beside what raises them, and name the fact):
 
     GantryError                     code, status, detail
      ├─ InvalidInput        422     with `errors` by field
+     │   └─ MalformedBody
      ├─ NotFound            404     missing, or somebody else's: the two look alike
      ├─ Conflict            409
      │   └─ conversations: TurnInProgress
@@ -58,6 +59,12 @@ class InvalidInput(GantryError):
         self.errors = errors or {}
 
 
+class MalformedBody(InvalidInput):
+    """The body could not be read as JSON."""
+
+    detail = "The body is not valid JSON."
+
+
 class NotFound(GantryError):
     """There is no such thing, or it is not this person's to see."""
 
@@ -87,14 +94,6 @@ class DatabaseUnreachable(GantryError):
     code = "database_unreachable"
     status = status.HTTP_503_SERVICE_UNAVAILABLE
     detail = "The database does not answer. Try again in a moment."
-
-
-class MalformedBody(exceptions.APIException):
-    """The body could not be read as JSON: invalid input like any other, so 422."""
-
-    status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
-    default_detail = "The body is not valid JSON."
-    default_code = "invalid"
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:

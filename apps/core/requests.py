@@ -117,8 +117,8 @@ class BodyLimit:
         try:
             if length is None:
                 scope, receive = await _measured(scope, receive)
-            elif int(length) > settings.MAX_BODY_BYTES:
-                raise _BodyTooLarge
+            else:
+                _check_length(int(length))
         except _BodyTooLarge:
             await _refuse_body(send)
         else:
@@ -129,6 +129,11 @@ class _BodyTooLarge(Exception):
     """More bytes came, or are to come, than are taken."""
 
 
+def _check_length(length: int) -> None:
+    if length > settings.MAX_BODY_BYTES:
+        raise _BodyTooLarge
+
+
 async def _measured(scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
     """The request with its whole body read, and a header that says how long it is; raises `_BodyTooLarge`."""
     body = bytearray()
@@ -137,8 +142,7 @@ async def _measured(scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-        if len(body) > settings.MAX_BODY_BYTES:
-            raise _BodyTooLarge
+        _check_length(len(body))
     unread = [{**message, "body": bytes(body)}]
 
     async def replaying() -> dict[str, Any]:

@@ -81,9 +81,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     port: int = parser.parse_args().port
     try:
-        serve(port, lambda address: sys.stdout.write(f"{NAME} is at {address}\n"))
+        serve(port, _announce)
     except BundledModelMissing as missing:
         sys.exit(str(missing))
+
+
+def _announce(address: str) -> None:
+    sys.stdout.write(f"{NAME} is at {address}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

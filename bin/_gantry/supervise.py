@@ -1,8 +1,9 @@
 """Keeps the processes of `bin/gantry start` running, tells what happens to them, and ends them all.
 
 supervisor (supervisord.org) does the keeping, inside this process: it starts what crashed again, slower each time,
-gives up on what does not stay up, stops in order and kills what will not stop. Here it is told how to speak, to treat
-a closed terminal (SIGHUP) as an end, and to notice signals at once, where by itself it sleeps up to a second.
+gives up on what does not stay up, stops in order and kills what will not stop. Here it is told how to speak, and to
+notice signals at once, where by itself it sleeps up to a second. On SIGHUP, a closed terminal, it stops everything to
+begin anew; here nothing begins it, so that is an end like the others.
 
 If this process is killed, the others notice (lifeline.py).
 """
@@ -148,10 +149,6 @@ class _Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
     def get_socket_map(self) -> dict[int, object]:
         alarm = _Alarm()
         return {alarm.ears.fileno(): alarm}
-
-    def get_signal(self) -> int | None:
-        received: int | None = super().get_signal()
-        return signal.SIGTERM if received == signal.SIGHUP else received
 
     def waitpid(self) -> tuple[int | None, int | None]:
         pid, status = super().waitpid()

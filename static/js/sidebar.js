@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { copyOf } from "./markup.js";
 import { UNDO_FOR, notice, sayWhy } from "./notices.js";
 import { Socket } from "./socket.js";
+import { forget } from "./store.js";
 
 const sidebar = document.getElementById("sidebar");
 const list = document.getElementById("conversations");
@@ -157,9 +158,9 @@ async function remove(id, title) {
   if (row) row.hidden = true;
   if (wasShown) visit("/");
   const undone = await notice(`“${title || UNTITLED}” will be deleted.`, { action: "Undo", milliseconds: UNDO_FOR });
-  if (undone) {
+  if (undone || !leaving.has(id)) {
     leaving.delete(id);
-    if (wasShown) visit(`/c/${id}`);
+    if (undone && wasShown) visit(`/c/${id}`);
     return reload();
   }
   try {
@@ -180,6 +181,9 @@ function visit(address) {
   link.click();
   link.remove();
 }
+
+// A browser may wake a page that was left, and its clocks with it.
+addEventListener("pagehide", () => leaving.clear());
 
 const actions = {
   rename,
@@ -223,6 +227,8 @@ document.addEventListener("conversation:shown", ({ detail }) => {
   shownId = detail.id;
   mark();
 });
+
+document.querySelector("#account-menu form").addEventListener("submit", forget);
 
 document.addEventListener("conversation:changed", ({ detail }) => update(detail));
 

@@ -254,6 +254,25 @@ async def test_content_up_to_a_million_bytes_passes_whole(
     assert scripted_model.chats[-1].body["messages"][-1]["content"] == content
 
 
+@pytest.mark.parametrize("body", [b"", b"{}", b"{", b"[]", b"NaN"])
+def test_the_browsable_api_fails_no_more_than_the_plain_one(
+    browser: Client, address: Callable[[str], str], body: bytes
+) -> None:
+    for method, path, has_body in ROUTES:
+        if path.endswith(("/regenerate", "/events")) or (method, path) == ("delete", "/api/chat/conversations/{id}"):
+            continue  # these would act, or not end
+        response = send(browser, method, address(path), body, accept="text/html")
+        assert response.status_code < 500, path
+        assert response.status_code in (401, 403, 404, 415, 422) or not has_body or body in (b"", b"{}")
+
+
+@pytest.mark.parametrize("accept", [JSON, "*/*", "text/html"])
+def test_what_a_route_takes_can_be_asked_for(browser: Client, address: Callable[[str], str], accept: str) -> None:
+    for path in BY_PATH:
+        response = send(browser, "options", address(path), b"", accept=accept)
+        assert response.status_code in (200, 401), path
+
+
 # --- Addresses
 
 

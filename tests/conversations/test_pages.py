@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import timedelta
-from html import unescape
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from html.parser import HTMLParser
 
 import pytest
+from django.template.loader import render_to_string
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.conversations import engine
 from apps.conversations.engine.boots import ORPHAN_CODE
 from apps.conversations.engine.turn import InternalFault, ShutDown
 from apps.conversations.models import Conversation, Message
+from apps.conversations.sidebar import CONVERSATIONS_A_PAGE, Place, shelf_of
 from apps.conversations.templatetags.conversations import FAILURES, ago
-from apps.conversations.views import CONVERSATIONS_A_PAGE, MESSAGES_A_PAGE
+from apps.conversations.views import MESSAGES_A_PAGE
 from apps.llm import errors
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'"
@@ -54,19 +58,68 @@ def html_of(browser: Client, path: str) -> str:
     return response.content.decode()
 
 
+@dataclass
+class Element:
+    """An element of a page: its attributes, and the text that is directly in it."""
+
+    tag: str
+    attributes: dict[str, str | None]
+    text: str = ""
+
+    def __getitem__(self, name: str) -> str:
+        return self.attributes[name] or ""
+
+
+class Elements(HTMLParser):
+    """The elements of a page in order, but for those in `<template>`, which are for its script to copy."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.all: list[Element] = []
+        self._open: list[Element] = []
+        self._templates = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._templates += tag == "template"
+        element = Element(tag, dict(attrs))
+        if not self._templates:
+            self.all.append(element)
+        if tag not in {"meta", "link", "img", "input", "br", "hr"}:
+            self._open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._templates -= tag == "template"
+        assert self._open.pop().tag == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self._open[-1].text += data
+
+
+def find(html: str, tag: str, **attributes: str) -> list[Element]:
+    """The elements with this tag and these attributes (`class_` for class, `aria_current` for aria-current)."""
+    wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
+    return [each for each in Elements(html).all if each.tag == tag and wanted.items() <= each.attributes.items()]
+
+
+def texts(html: str, tag: str, **attributes: str) -> list[str]:
+    return [each.text.strip() for each in find(html, tag, **attributes)]
+
+
 def articles(html: str) -> list[int]:
-    """The ids of the messages on a page, in order; the blank ones for its script have none."""
-    return [int(found) for found in re.findall(r'<article class="message" id="m(\d+)"', html)]
+    """The ids of the messages on a page, in order."""
+    return [int(each["data-id"]) for each in find(html, "article", class_="message")]
 
 
 def listed(html: str) -> list[str]:
     """The titles in the sidebar, in order."""
-    return [unescape(found) for found in re.findall(r'<a class="title" href="/c/\d+"[^>]*>([^<]*)</a>', html)]
+    return texts(html, "a", class_="title")
 
 
 def shelves(html: str) -> list[str]:
-    """The sidebar's labels, in order; the script's own copy comes last and is not one of them."""
-    return re.findall(r"<h3>([^<]*)</h3>", html.split("<template", maxsplit=1)[0])
+    """The sidebar's labels, in order."""
+    return texts(html, "h3")
 
 
 # --- Who is shown what
@@ -164,11 +217,18 @@ def test_no_page_holds_inline_script_or_style(browser: Client, conversation: Con
         assert all("src=" in tag or "application/json" in tag for tag in re.findall(r"<script[^>]*>", page))
 
 
-@pytest.mark.parametrize(("cookie", "shown"), [("dark", 'data-theme="dark"'), ("light", 'data-theme="light"')])
-def test_the_chosen_theme_is_on_the_page_before_any_script(browser: Client, cookie: str, shown: str) -> None:
-    assert "data-theme" not in html_of(browser, "/").split(">")[1]
+def test_every_module_of_the_page_is_fetched_at_once(browser: Client, settings: Settings) -> None:
+    (folder,) = settings.STATICFILES_DIRS
+    fetched = {link["href"] for link in find(html_of(browser, "/"), "link", rel="modulepreload")}
+    modules = {f"/static/js/{path.name}" for path in (folder / "js").glob("*.js")}
+    assert fetched == modules - {"/static/js/app.js"}
+
+
+@pytest.mark.parametrize("cookie", ["dark", "light"])
+def test_the_chosen_theme_is_on_the_page_before_any_script(browser: Client, cookie: str) -> None:
+    assert "data-theme" not in find(html_of(browser, "/"), "html")[0].attributes
     browser.cookies["theme"] = cookie
-    assert shown in html_of(browser, "/")
+    assert find(html_of(browser, "/"), "html", data_theme=cookie)
 
 
 def test_a_theme_that_there_is_not_changes_nothing(browser: Client) -> None:
@@ -185,8 +245,8 @@ def test_a_conversation_shows_its_title_and_its_messages_in_order(browser: Clien
     assert "<title>Why is the sky blue? · Nebulus Gantry</title>" in page
     assert articles(page) == [reply.parent_id, reply.pk]
     assert "<p>It <strong>scatters</strong>.</p>" in page
-    assert '<span class="model">tiny</span>' in page
-    assert f'<time datetime="{reply.created_at.isoformat()}"' in page
+    assert texts(page, "span", class_="model") == ["tiny"]
+    assert reply.created_at.isoformat() in [time["datetime"] for time in find(page, "time")]
 
 
 def test_a_link_followed_within_the_page_brings_its_main_part_alone(
@@ -206,21 +266,21 @@ def test_hostile_words_of_anybody_stay_words(browser: Client, conversation: Conv
     page = html_of(browser, f"/c/{conversation.pk}")
     assert "<img src=x" not in page
     assert page.count("</script>") == page.count("<script")
-    assert f'<div class="text">{escaped(HOSTILE)}</div>' in page
-    assert f'<span class="model">{escaped(HOSTILE)}</span>' in page
-
-
-def escaped(text: str) -> str:
-    replaced = {"<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
-    return "".join(replaced.get(character, character) for character in text)
+    assert texts(page, "div", class_="text") == texts(page, "span", class_="model") == [HOSTILE]
+    assert texts(page, "h1", class_="title") == listed(page) == [HOSTILE]
 
 
 def test_a_message_carries_its_exact_text(browser: Client, conversation: Conversation) -> None:
     awkward = " \r\n\ttabs, \u2028 and </script> & é "
     exchange(conversation, awkward, awkward)
     page = html_of(browser, f"/c/{conversation.pk}")
-    texts = re.findall(r'<script type="application/json">(.*?)</script>', page)
-    assert [json.loads(text) for text in texts[:2]] == [awkward, awkward]
+    assert [json.loads(each) for each in texts(page, "script", type="application/json")] == [awkward, awkward]
+
+
+def test_a_question_is_shown_with_its_spaces_and_lines(browser: Client, conversation: Conversation) -> None:
+    reply = exchange(conversation, "  two\n\n    lines ")
+    part = html_of(browser, f"/c/{conversation.pk}/messages/{reply.parent_id}")
+    assert find(part, "div", class_="text")[0].text == "  two\n\n    lines "
 
 
 @pytest.mark.parametrize("status", Message.Status.values)
@@ -228,8 +288,7 @@ def test_a_message_says_how_it_stands(browser: Client, conversation: Conversatio
     turn = engine.begin(conversation, content="Hello?")
     Message.objects.filter(pk=turn.reply.pk).update(status=status)
     part = html_of(browser, f"/c/{conversation.pk}/messages/{turn.reply.pk}")
-    assert articles(part) == [turn.reply.pk]
-    assert f'data-status="{status}"' in part
+    assert [each["data-status"] for each in find(part, "article", id=f"m{turn.reply.pk}")] == [status]
 
 
 def test_a_failure_is_worded_with_what_to_do_about_it(browser: Client, conversation: Conversation) -> None:
@@ -255,20 +314,23 @@ def test_every_way_to_fail_has_words() -> None:
 
 
 def test_an_answer_says_that_older_turns_were_left_out(browser: Client, conversation: Conversation) -> None:
-    note = '<p class="aside" data-degraded="history">'
-    trimmed = exchange(conversation, degraded=["history"])
-    assert note in html_of(browser, f"/c/{conversation.pk}/messages/{trimmed.pk}")
-    whole = exchange(conversation)
-    assert note not in html_of(browser, f"/c/{conversation.pk}/messages/{whole.pk}")
+    def is_said(reply: Message) -> bool:
+        (note,) = find(html_of(browser, f"/c/{conversation.pk}/messages/{reply.pk}"), "p", data_degraded="history")
+        assert note.text.startswith("Older turns were left out")
+        return "hidden" not in note.attributes
+
+    assert is_said(exchange(conversation, degraded=["history"]))
+    assert not is_said(exchange(conversation))
 
 
 def test_siblings_are_counted(browser: Client, conversation: Conversation) -> None:
     first = exchange(conversation)
-    assert '<span class="branches" hidden>' in html_of(browser, f"/c/{conversation.pk}/messages/{first.pk}")
+    alone = html_of(browser, f"/c/{conversation.pk}/messages/{first.pk}")
+    assert "hidden" in find(alone, "span", class_="branches")[0].attributes
     second = engine.regenerate(first).reply
     part = html_of(browser, f"/c/{conversation.pk}/messages/{second.pk}")
-    assert '<span class="place">2/2</span>' in part
-    assert '<span class="branches" hidden>' not in part
+    assert texts(part, "span", class_="place") == ["2/2"]
+    assert "hidden" not in find(part, "span", class_="branches")[0].attributes
     assert articles(html_of(browser, f"/c/{conversation.pk}")) == [first.parent_id, second.pk]
 
 
@@ -277,11 +339,10 @@ def test_a_long_history_pages_upward_to_its_beginning(browser: Client, conversat
     everything = [pk for reply in made for pk in (reply.parent_id, reply.pk)]
     page = html_of(browser, f"/c/{conversation.pk}")
     assert articles(page) == everything[2:]
-    earlier = re.search(r'data-href="([^"]+)"', page)
-    assert earlier is not None
-    part = html_of(browser, unescape(earlier[1]))
+    (earlier,) = find(page, "div", class_="earlier")
+    part = html_of(browser, earlier["data-href"])
     assert articles(part) == everything[:2]
-    assert "Show earlier messages" not in part
+    assert not find(part, "div", class_="earlier")
 
 
 def test_paging_from_what_is_no_message_finds_nothing(browser: Client, conversation: Conversation) -> None:
@@ -313,14 +374,22 @@ def test_older_conversations_stand_by_month_and_year(browser: Client, alice: Use
     assert shelves(html_of(browser, "/")) == [f"{long_ago.updated_at:%B %Y}"]
 
 
-def test_days_are_the_readers_own(browser: Client, alice: User) -> None:
-    at(Conversation.objects.create(owner=alice), hours=timezone.now().hour + 1)
-    assert shelves(html_of(browser, "/")) == ["Yesterday"]
-    browser.cookies["timezone"] = "Etc/GMT+12" if timezone.now().hour >= 12 else "Etc/GMT+11"
-    shown = shelves(html_of(browser, "/"))
-    assert shown in (["Today"], ["Yesterday"])
-    browser.cookies["timezone"] = "../../etc/passwd"
-    assert shelves(html_of(browser, "/")) == ["Yesterday"]
+def test_days_are_the_readers_own() -> None:
+    late = Place(pinned=False, updated_at=datetime(2026, 1, 1, 23, 30, tzinfo=UTC), pk=1)
+    with timezone.override("UTC"):
+        assert shelf_of(late, date(2026, 1, 2)) == ("yesterday", "Yesterday")
+    with timezone.override("Asia/Tokyo"):
+        assert shelf_of(late, date(2026, 1, 2)) == ("today", "Today")
+
+
+@pytest.mark.parametrize(
+    ("cookie", "zone"), [("", "UTC"), ("Asia/Tokyo", "JST"), ("Nowhere/Land", "UTC"), ("../../etc/passwd", "UTC")]
+)
+def test_times_are_in_the_readers_zone(browser: Client, conversation: Conversation, cookie: str, zone: str) -> None:
+    browser.cookies["timezone"] = cookie
+    reply = exchange(conversation)
+    (time,) = find(html_of(browser, f"/c/{conversation.pk}/messages/{reply.pk}"), "time")
+    assert time["title"].endswith(f" {zone}")
 
 
 def test_a_long_list_pages_to_its_end_without_gap_or_repeat(browser: Client, alice: User) -> None:
@@ -331,10 +400,10 @@ def test_a_long_list_pages_to_its_end_without_gap_or_repeat(browser: Client, ali
     while True:
         found += listed(page)
         labels += shelves(page)
-        more = re.search(r'class="more" hx-get="([^"]+)"', page)
-        if more is None:
+        more = find(page, "li", class_="more")
+        if not more:
             break
-        page = html_of(browser, unescape(more[1]))
+        page = html_of(browser, more[0]["hx-get"])
     assert found == titles
     assert len(labels) == len(set(labels))
 
@@ -343,10 +412,9 @@ def test_paging_goes_on_where_it_was_when_the_last_row_has_moved(browser: Client
     rows = [Conversation.objects.create(owner=alice, title=str(n)) for n in range(CONVERSATIONS_A_PAGE + 2)]
     for hours, row in enumerate(rows):
         at(row, hours=hours)
-    more = re.search(r'class="more" hx-get="([^"]+)"', html_of(browser, "/"))
-    assert more is not None
+    (more,) = find(html_of(browser, "/"), "li", class_="more")
     at(rows[CONVERSATIONS_A_PAGE - 1], hours=0)
-    assert listed(html_of(browser, unescape(more[1]))) == ["50", "51"]
+    assert listed(html_of(browser, more["hx-get"])) == ["50", "51"]
 
 
 @pytest.mark.parametrize("after", ["x", "1~x~1", "1~2026-01-01~1", "1~2026-01-01T00:00:00+00:00~x"])
@@ -364,8 +432,8 @@ def test_the_archive_is_apart(browser: Client, alice: User) -> None:
 
 def test_the_conversation_being_read_is_marked(browser: Client, alice: User, conversation: Conversation) -> None:
     Conversation.objects.create(owner=alice, title="another")
-    marked = re.findall(r'href="(/c/\d+)"[^>]* aria-current="page"', html_of(browser, f"/c/{conversation.pk}"))
-    assert marked == [f"/c/{conversation.pk}"]
+    (marked,) = find(html_of(browser, f"/c/{conversation.pk}"), "a", aria_current="page")
+    assert marked["href"] == f"/c/{conversation.pk}"
 
 
 # --- Words for times, and pages for what went wrong
@@ -395,3 +463,9 @@ def test_a_page_that_is_not_there_says_so_in_the_house(browser: Client, client: 
     assert "There is nothing here" in response.content.decode()
     assert 'id="sidebar"' in response.content.decode()
     assert 'id="sidebar"' not in client.get("/nowhere").content.decode()
+
+
+@pytest.mark.parametrize("page", ["400.html", "403.html", "404.html", "500.html"])
+def test_a_page_for_what_went_wrong_needs_nothing_to_be_shown(page: str) -> None:
+    assert texts(render_to_string(page), "h1")
+    assert find(render_to_string(page), "a", href="/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +19,26 @@ from tests.servers import EMAIL, PASSWORD, Product
 REDIS = "redis://127.0.0.1:6379/9"
 
 
+@pytest.fixture(scope="session")
+def database_with_alice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database with her account, to be copied: making one takes seconds."""
+    folder = tmp_path_factory.mktemp("with-alice")
+    product = Product(folder, tabby_host="")
+    product.manage("migrate", "--verbosity", "0")
+    product.add_account()
+    return folder / "gantry.db"
+
+
 @pytest.fixture
-def product(tmp_path: Path, model_server: ScriptedModel) -> Iterator[Product]:
+def data_dir(tmp_path: Path, database_with_alice: Path, model_server: ScriptedModel) -> Path:
     model_server.reset()
-    with Product(tmp_path, tabby_host=model_server.url) as started:
-        started.add_account()
+    shutil.copy(database_with_alice, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def product(data_dir: Path, model_server: ScriptedModel) -> Iterator[Product]:
+    with Product(data_dir, tabby_host=model_server.url) as started:
         yield started
 
 
@@ -114,14 +130,12 @@ def test_a_password_changed_on_the_command_line_ends_sockets_and_sessions_within
     assert client.get("/api/auth/me").status_code == 401
 
 
-def test_two_processes_share_turns_stops_and_news(tmp_path: Path, model_server: ScriptedModel) -> None:
+def test_two_processes_share_turns_stops_and_news(data_dir: Path, model_server: ScriptedModel) -> None:
     _need_redis()
-    model_server.reset()
     with (
-        Product(tmp_path, tabby_host=model_server.url, REDIS_URL=REDIS) as one,
-        Product(tmp_path, tabby_host=model_server.url, REDIS_URL=REDIS) as two,
+        Product(data_dir, tabby_host=model_server.url, REDIS_URL=REDIS) as one,
+        Product(data_dir, tabby_host=model_server.url, REDIS_URL=REDIS) as two,
     ):
-        one.add_account()
         client = one.sign_in()
         conversation_id = new_conversation(client)
         with watch(one, client, conversation_id) as here:

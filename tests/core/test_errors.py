@@ -28,7 +28,7 @@ class Busy(Conflict):
         (Http404("Canary"), 404, {"detail": "Not found.", "code": "not_found"}),
         (TooLarge(), 413, {"detail": "That is too large.", "code": "too_large"}),
         (RequestDataTooBig("Canary"), 413, {"detail": "That is too large.", "code": "too_large"}),
-        (MalformedBody(), 422, {"detail": "The body is not valid JSON."}),
+        (MalformedBody(), 422, {"detail": "The body is not valid JSON.", "code": "invalid", "errors": {}}),
         (
             exceptions.ParseError("Canary"),
             422,

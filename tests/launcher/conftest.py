@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 import venv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -104,19 +105,24 @@ def run(*command: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
 
 
 def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
-    """The first line that has this, waited for."""
+    """The first line that has this, waited for; a process that says nothing is ended after a minute."""
     assert process.stdout is not None
     lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if found := re.search(pattern, line):
-            return found
+    impatience = threading.Timer(60, process.kill)
+    impatience.start()
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if found := re.search(pattern, line):
+                return found
+    finally:
+        impatience.cancel()
     pytest.fail(f"ended before it said {pattern!r}: {''.join(lines)}")
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Checkout]:
-    root = tmp_path / "my checkout, 100%"
+    root = tmp_path / "my checkout, 100% #1"
     root.mkdir()
     for part in _PARTS:
         source, target = ROOT / part, root / part

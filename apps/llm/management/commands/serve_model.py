@@ -1,4 +1,4 @@
-"""`manage.py serve_model`: the bundled model server by itself, such as for a second machine's checkout."""
+"""`manage.py serve_model`: the bundled model server by itself, such as beside `manage.py runserver`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ class Command(BaseCommand):
     def handle(self, *, port: int, **_: object) -> None:
         """Serve, saying where."""
         try:
-            local.serve(port, lambda address: self.stdout.write(f"{local.NAME} is at {address}"))
+            local.serve(port, self._announce)
         except local.BundledModelMissing as missing:
             raise CommandError(str(missing)) from missing
+
+    def _announce(self, address: str) -> None:
+        self.stdout.write(f"{local.NAME} is at {address}")
+        self.stdout.flush()

@@ -1,0 +1,124 @@
+"""The sidebar's list: a person's conversations by day, a part at a time.
+
+A part goes on from a place in the order, not from a row or a count, so that nothing is missed or shown twice when
+conversations move while somebody scrolls. Days are those of the current time zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from django.http import Http404
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.conversations.models import Conversation
+
+CONVERSATIONS_A_PAGE = 50
+LARGEST_ID = 2**63 - 1
+
+
+def as_id(text: str) -> int:
+    """The id that was written as text; anything else finds nothing."""
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= LARGEST_ID):
+        raise Http404
+    return int(text)
+
+
+class Place(NamedTuple):
+    """Where a row stands in the list, by what the list is ordered by: it holds when the row itself moves on."""
+
+    pinned: bool
+    updated_at: datetime
+    pk: int
+
+    def __str__(self) -> str:
+        return f"{self.pinned:d}~{self.updated_at.isoformat()}~{self.pk}"
+
+    @classmethod
+    def read(cls, text: str) -> Place | None:
+        """The place that was written as text, or None where nothing was; what makes no sense finds nothing."""
+        if not text:
+            return None
+        pinned, _, rest = text.partition("~")
+        at, _, pk = rest.partition("~")
+        try:
+            updated_at = datetime.fromisoformat(at)
+        except ValueError:
+            raise Http404 from None
+        if updated_at.tzinfo is None:
+            raise Http404
+        return cls(pinned == "1", updated_at, as_id(pk))
+
+
+@dataclass
+class Shelf:
+    """Conversations of one day or span of days; without a label when the part before already showed it."""
+
+    key: str
+    label: str
+    conversations: list[Conversation] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Sidebar:
+    """A part of the list of conversations, on shelves; `more` is where the next part is."""
+
+    shelves: list[Shelf]
+    is_archived: bool
+    more: str | None
+
+    @classmethod
+    def of(cls, user: User, *, is_archived: bool = False, after: Place | None = None) -> Sidebar:
+        """The part that follows the place `after`, or the first one."""
+        mine = Conversation.objects.visible_to(user)
+        rows = (mine.archived() if is_archived else mine.active()).by_activity()
+        if after is not None:
+            rows = rows.after((after.pinned, after.updated_at.isoformat(), after.pk))
+        found = list(rows[: CONVERSATIONS_A_PAGE + 1])
+        shown = found[:CONVERSATIONS_A_PAGE]
+        more = _more(shown[-1], is_archived=is_archived) if len(found) > len(shown) else None
+        return cls(shelve(shown, after), is_archived, more)
+
+
+def _more(last: Conversation, *, is_archived: bool) -> str:
+    after = Place(last.pinned, last.updated_at, last.pk)
+    return f"{reverse('conversations')}?{urlencode({'after': after, 'archived': str(is_archived).lower()})}"
+
+
+def shelve(rows: Iterable[Conversation], after: Place | None = None) -> list[Shelf]:
+    """The conversations by shelf, in their order; the shelf that `after` stands on goes on without a label."""
+    today = timezone.localdate()
+    shelves: list[Shelf] = []
+    previous = shelf_of(after, today)[0] if after else ""
+    for row in rows:
+        key, label = shelf_of(row, today)
+        if not shelves or shelves[-1].key != key:
+            shelves.append(Shelf(key, "" if key == previous else label))
+        shelves[-1].conversations.append(row)
+    return shelves
+
+
+def shelf_of(row: Conversation | Place, today: date) -> tuple[str, str]:
+    """The key and the label of the shelf that a conversation stands on."""
+    if row.pinned:
+        return "pinned", "Pinned"
+    day = _local_date(row.updated_at)
+    if day >= today:
+        return "today", "Today"
+    if day == today - timedelta(days=1):
+        return "yesterday", "Yesterday"
+    if day >= today - timedelta(days=7):
+        return "week", "Previous 7 days"
+    if day >= today - timedelta(days=30):
+        return "month", "Previous 30 days"
+    return f"{day:%Y-%m}", f"{day:%B}" if day.year == today.year else f"{day:%B %Y}"
+
+
+def _local_date(at: datetime) -> date:
+    return timezone.localtime(at).date()
