@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
@@ -16,6 +17,7 @@ from django.http import StreamingHttpResponse
 from drf_spectacular.plumbing import resolve_type_hint
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import NotAuthenticated
 from rest_framework.generics import GenericAPIView
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -250,7 +252,7 @@ class TurnView(View):
         engine.launch(turn)
         if isinstance(self.request.accepted_renderer, sse.EventStreamRenderer):
             return sse.response(while_signed_in(self.credential, turn_frames(turn)))
-        return Response(async_to_sync(engine.finished)(turn)["message"])
+        return Response(async_to_sync(finished_reply)(self.credential, turn))
 
 
 class Messages(TurnView):
@@ -324,6 +326,19 @@ class Events(View):
     def get(self, request: Request, pk: int) -> StreamingHttpResponse:
         """An event stream: `snapshot`, then the frames of every turn."""
         return sse.response(while_signed_in(self.credential, conversation_frames(self.conversation(pk))))
+
+
+async def finished_reply(credential: Credential, turn: engine.Turn) -> MessageJSON:
+    """The reply once it is over, whatever its status; raises NotAuthenticated when the sign-in ends first."""
+    with held(credential) as ended:
+        finished, end = asyncio.create_task(engine.finished(turn)), asyncio.create_task(ended.wait())
+        await asyncio.wait({finished, end}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (finished, end):
+            task.cancel()
+        await asyncio.gather(finished, end, return_exceptions=True)
+    if finished.cancelled():
+        raise NotAuthenticated
+    return finished.result()["message"]
 
 
 async def while_signed_in(

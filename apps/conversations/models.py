@@ -100,11 +100,11 @@ class Conversation(models.Model):
             role=Message.Role.USER, content=content, parent_id=parent_id, client_id=client_id or None
         )
 
-    def advance(self, question: Message, reply: Message) -> None:
-        """A turn began: the branch ends in its reply now. The first question becomes the title of an untitled one."""
+    def advance(self, reply: Message, *, question: Message | None) -> None:
+        """A turn began: the branch ends in its reply now. A first question that is new titles an untitled one."""
         self.head = reply
         self.updated_at = timezone.now()
-        if question.parent_id is None and self.title == DEFAULT_TITLE:
+        if question is not None and question.parent_id is None and self.title == DEFAULT_TITLE:
             self.title = title_from(question.content)
         self.save(update_fields=["head", "updated_at", "title"])
 

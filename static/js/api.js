@@ -9,6 +9,14 @@ export class Refused extends Error {
   }
 }
 
+/** No answer came: the server or the network is away. */
+export class Unreachable extends Error {}
+
+/** For what is tried again anyway, while the connection line says that there is trouble. */
+export function quiet(error) {
+  if (!(error instanceof Refused || error instanceof Unreachable)) throw error;
+}
+
 const cookie = (name) => document.cookie.split("; ").find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1) ?? "";
 
 /** Leave for the sign-in page, and come back here. */
@@ -16,11 +24,17 @@ export function signIn() {
   location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
-/** A request under /api. Resolves to the response, throws `Refused`, or a TypeError when the server cannot be reached. */
+function reach(path, options) {
+  return fetch(path, options).catch((error) => {
+    throw new Unreachable("Nebulus Gantry cannot be reached.", { cause: error });
+  });
+}
+
+/** A request under /api. Resolves to the response, throws `Refused` or `Unreachable`. */
 export async function request(method, path, body, { accept = "application/json" } = {}) {
   const headers = { Accept: accept, "X-CSRFToken": cookie("csrftoken") };
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  const response = await reach(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   if (response.status === 401) signIn();
   if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
   return response;
@@ -33,7 +47,7 @@ export async function api(method, path, body) {
 
 /** A part of a page as a fragment. Our own templates write it; what a model wrote is sanitised in it. */
 export async function part(path) {
-  const response = await fetch(path, { headers: { Accept: "text/html" }, redirect: "manual" });
+  const response = await reach(path, { headers: { Accept: "text/html" }, redirect: "manual" });
   if (response.type === "opaqueredirect") {
     signIn();
     throw new Refused(401);

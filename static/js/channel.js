@@ -1,7 +1,7 @@
 // The line to one conversation: a websocket, and where none gets through, the event stream and plain requests. Whoever
 // uses it sends the same commands either way.
 
-import { newClientId, request } from "./api.js";
+import { newClientId, quiet, request } from "./api.js";
 import { Socket } from "./socket.js";
 
 // A socket takes 1 MiB; what is longer goes by POST.
@@ -96,7 +96,7 @@ export class Channel {
     this.#on.state("lost");
     if (events.readyState !== EventSource.CLOSED || events !== this.#events) return;
     this.#events = null;
-    request("GET", `/api/chat/conversations/${this.#id}?limit=1`).catch((error) => error.status === 404 && this.#on.state("gone"));
+    request("GET", `/api/chat/conversations/${this.#id}?limit=1`).catch((error) => (error.status === 404 ? this.#on.state("gone") : quiet(error)));
   }
 }
 

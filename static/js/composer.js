@@ -1,6 +1,6 @@
 // Where one writes: grows with the text, keeps a draft for each conversation, knows the models.
 
-import { api } from "./api.js";
+import { api, quiet } from "./api.js";
 import { grow } from "./markup.js";
 import { keep, kept } from "./store.js";
 
@@ -74,7 +74,7 @@ export class Composer {
   }
 
   async loadModels() {
-    const { models } = await api("GET", "/api/models").catch(() => ({ models: [] }));
+    const { models } = (await api("GET", "/api/models").catch(quiet)) ?? { models: [] };
     const chosen = this.model;
     const names = new Set(models.map((model) => model.id));
     const first = models.length === 1 && !chosen ? models[0].name : "Default model";

@@ -1,7 +1,7 @@
 // One conversation on the page: what is said comes from the server, over the channel while it is written and as parts of
 // pages otherwise. The server's rows are the truth; whatever was missed is healed by looking at them again.
 
-import { api, newClientId, request } from "./api.js";
+import { Unreachable, api, newClientId, quiet, request } from "./api.js";
 import { Channel } from "./channel.js";
 import { Composer } from "./composer.js";
 import { edit } from "./editor.js";
@@ -26,7 +26,6 @@ const CONNECTION = {
   gone: "This conversation is gone: it was deleted.",
 };
 const OFFLINE = "You are offline. What you write is kept here.";
-const UNREACHABLE = "Nebulus Gantry cannot be reached.";
 
 class ConversationElement extends HTMLElement {
   #thread;
@@ -294,8 +293,7 @@ class ConversationElement extends HTMLElement {
       if (!this.conversationId) await this.#make(model);
       await this.#channel.command({ type: "message.send", client_id: clientId, content, model });
     } catch (error) {
-      const isUnreachable = error instanceof TypeError;
-      this.#thread.unsent(clientId)?.notSent(isUnreachable ? UNREACHABLE : error.message, isUnreachable);
+      this.#thread.unsent(clientId)?.notSent(error.message, error instanceof Unreachable);
     }
   }
 
@@ -395,11 +393,6 @@ class ConversationElement extends HTMLElement {
     scrollBy({ top: shown.element.getBoundingClientRect().top - top, behavior: "instant" });
     shown.focusBranches(step);
   }
-}
-
-/** The next look will tell; the connection line already says that there is trouble. */
-function quiet(error) {
-  if (!(error instanceof Error)) throw error;
 }
 
 customElements.define("gantry-conversation", ConversationElement);

@@ -30,7 +30,7 @@ export function edit(view, form, send) {
       await send(area.value);
       form.remove();
     } catch (error) {
-      problem.textContent = error instanceof TypeError ? "Not sent: Nebulus Gantry cannot be reached." : `Not sent: ${error.message}`;
+      problem.textContent = `Not sent: ${error.message}`;
       problem.hidden = false;
       setBusy(form, false);
     }

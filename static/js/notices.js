@@ -1,5 +1,7 @@
 // What was done, said at the edge of the page for a while, with a way back where there is one.
 
+import { Unreachable } from "./api.js";
+
 const SHOWN_FOR = 6_000;
 export const UNDO_FOR = 10_000;
 
@@ -26,6 +28,5 @@ export function notice(text, { action = "", milliseconds = SHOWN_FOR } = {}) {
 
 /** Says why something that was asked for did not happen. */
 export function sayWhy(error) {
-  const offline = error instanceof TypeError;
-  return notice(offline ? "Nebulus Gantry cannot be reached. Nothing was changed; try again in a moment." : error.message);
+  return notice(error instanceof Unreachable ? `${error.message} Nothing was changed; try again in a moment.` : error.message);
 }

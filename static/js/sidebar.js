@@ -1,6 +1,6 @@
 // The list of conversations: follows what happens to them anywhere, and lets one rename, pin, archive and delete.
 
-import { api } from "./api.js";
+import { Unreachable, api } from "./api.js";
 import { copyOf } from "./markup.js";
 import { UNDO_FOR, notice, sayWhy } from "./notices.js";
 import { Socket } from "./socket.js";
@@ -239,7 +239,7 @@ sidebar.addEventListener("click", (event) => {
 document.addEventListener("htmx:responseError", ({ detail }) => {
   if (detail.boosted) location.assign(detail.pathInfo.requestPath);
 });
-document.addEventListener("htmx:sendError", () => sayWhy(new TypeError()));
+document.addEventListener("htmx:sendError", () => sayWhy(new Unreachable("Nebulus Gantry cannot be reached.")));
 list.addEventListener("htmx:afterSettle", () => {
   mark();
   for (const id of leaving) if (rowOf(id)) rowOf(id).hidden = true;

@@ -457,8 +457,8 @@ def test_a_later_question_gives_no_title_even_after_the_default_one_returned(con
 
 
 def test_an_answer_gives_no_title(conversation: Conversation) -> None:
-    turn = exchange(conversation, " \n", "Hello there")
-    assert conversation.title == "New Conversation"
+    turn = exchange(conversation, "Hello", "Hello there")
+    conversation.change({"title": "New Conversation"})
     engine.regenerate(turn.reply).reply.finish(Message.Status.COMPLETE, content="Hello again")
     conversation.refresh_from_db()
     assert conversation.title == "New Conversation"

@@ -6,10 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from django.db import transaction
+from channels.testing import WebsocketCommunicator
+from django.db import OperationalError, transaction
 
 from apps.core.database import in_database
-from apps.core.realtime import Subscription, announce, publish, subscribe
+from apps.core.errors import Conflict
+from apps.core.realtime import Event, JsonConsumer, Subscription, announce, publish, subscribe
 from tests.scripted_model import PATIENCE
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,3 +98,75 @@ async def test_an_announcement_is_what_it_was_when_it_was_made() -> None:
 
 def test_an_announcement_where_nobody_listens_is_harmless() -> None:
     announce("nobody", {"type": "tick"})
+
+
+# --- The base of our sockets
+
+
+class Machine(JsonConsumer):
+    """A socket with a few buttons."""
+
+    commands = {"press": "press", "jam": "jam", "unplug": "unplug", "leave": "leave"}
+
+    async def connect(self) -> None:
+        await self.join("machine")
+        await self.accept()
+
+    async def press(self, frame: Event) -> None:
+        await self.send_event({"type": "pressed"})
+
+    async def jam(self, frame: Event) -> None:
+        raise Conflict("It is jammed.")
+
+    async def unplug(self, frame: Event) -> None:
+        raise OperationalError("disk I/O error: canary")
+
+    async def leave(self, frame: Event) -> None:
+        await self.close(4000)
+        await self.close(4001)
+        await self.send_event({"type": "pressed"})
+
+
+async def machine() -> WebsocketCommunicator:
+    socket = WebsocketCommunicator(Machine.as_asgi(), "/")
+    assert await socket.connect() == (True, None)
+    return socket
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "detail"),
+    [
+        ("jam", "conflict", "It is jammed."),
+        ("unplug", "database_unreachable", "The database does not answer. Try again in a moment."),
+        ("explode", "invalid", "Unknown command."),
+        ("connect", "invalid", "Unknown command."),
+    ],
+)
+async def test_a_command_that_is_refused_is_answered_and_the_socket_stays(command: str, code: str, detail: str) -> None:
+    socket = await machine()
+    for client_id in ("a", 5, None):
+        await socket.send_json_to({"type": command, "client_id": client_id})
+        error = {"type": "error", "code": code, "detail": detail}
+        assert await socket.receive_json_from() == ({**error, "client_id": "a"} if client_id == "a" else error)
+    await socket.send_json_to({"type": "press"})
+    assert await socket.receive_json_from() == {"type": "pressed"}
+    await socket.disconnect()
+
+
+async def test_a_socket_closes_once_and_is_silent_and_deaf_from_then_on() -> None:
+    socket = await machine()
+    await socket.send_json_to({"type": "leave"})
+    await socket.send_json_to({"type": "press"})
+    await publish("machine", {"type": "tick"})
+    assert await socket.receive_output() == {"type": "websocket.close", "code": 4000}
+    assert await socket.receive_nothing()
+    await socket.disconnect()
+
+
+async def test_a_socket_hears_its_group_until_it_closes() -> None:
+    socket = await machine()
+    await publish("machine", {"type": "tick"})
+    assert await socket.receive_json_from() == {"type": "tick"}
+    await socket.disconnect()
+    await publish("machine", {"type": "tick"})
+    assert await socket.receive_nothing()

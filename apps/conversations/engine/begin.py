@@ -6,7 +6,7 @@ A repeat of a `client_id` finds the stored pair instead, so that a send may be t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from django.db import transaction
 
@@ -71,8 +71,9 @@ def regenerate(message: Message, *, model: str = "", client_id: str | None = Non
     question = message if message.role == Message.Role.USER or message.parent is None else message.parent
 
     def opening(current: Conversation) -> Turn:
-        turn = _reply(current, question, model or current.model, client_id=client_id)
-        return _branch_off(replace(turn, is_regenerated=True))
+        reply = question.begin_reply(model=model or current.model, boot=boots.this_boot(), client_id=client_id or None)
+        current.advance(reply, question=None)
+        return _branch_off(Turn(current, question, reply, is_regenerated=True))
 
     return _open(message.conversation, client_id, opening)
 
@@ -101,9 +102,9 @@ def _open(conversation: Conversation, client_id: str | None, opening: Callable[[
         return turn
 
 
-def _reply(conversation: Conversation, question: Message, model: str, *, client_id: str | None = None) -> Turn:
-    reply = question.begin_reply(model=model, boot=boots.this_boot(), client_id=client_id or None)
-    conversation.advance(question, reply)
+def _reply(conversation: Conversation, question: Message, model: str) -> Turn:
+    reply = question.begin_reply(model=model, boot=boots.this_boot())
+    conversation.advance(reply, question=question)
     return Turn(conversation, question, reply)
 
 
