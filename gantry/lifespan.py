@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 
 from apps.accounts import leases
@@ -18,6 +19,9 @@ ORPHANS_SECONDS = 2.0
 def start() -> None:
     """Begin the housekeeping that happens also when nobody asks; called once, when the server imports us."""
     warm_up()
+    # What was imported stays: the collector need not look at it again and again while answers are written.
+    gc.collect()
+    gc.freeze()
     Keeper(Job(SWEEP_SECONDS, leases.sweep), Job(ORPHANS_SECONDS, engine.recover_orphans)).start()
     _end_with_daphne()
 

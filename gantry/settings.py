@@ -198,7 +198,7 @@ CHANNEL_LAYERS = {
             "CONFIG": {"hosts": [REDIS_URL]},
         }
         if REDIS_URL
-        else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}
+        else {"BACKEND": "apps.core.layer.LocalChannelLayer", "CONFIG": {"capacity": 1000}}
     )
 }
 

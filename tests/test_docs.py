@@ -128,6 +128,24 @@ def test_every_route_is_documented_and_no_other(protocol: str) -> None:
     assert named == routes | NOT_IN_SCHEMA
 
 
+def taken(operation: dict[str, Any], components: dict[str, Any]) -> set[str]:
+    """The names in a request's body and query, as the OpenAPI schema has them."""
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    fields = components[body["$ref"].rpartition("/")[2]]["properties"] if "$ref" in body else {}
+    writable = {name for name, field in fields.items() if not field.get("readOnly")}
+    return writable | {each["name"] for each in operation.get("parameters", []) if each["in"] == "query"}
+
+
+def test_every_request_is_documented_with_what_it_takes(protocol: str) -> None:
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+    for heading in ("Accounts", "Conversations"):
+        for request, takes, _ in rows(section(protocol, heading)):
+            method, path = codes(request)[0].split(" ")
+            operation = schema["paths"][path][method.lower()]
+            documented = {re.findall(r"\w+", each)[0] for each in codes(takes)}
+            assert documented == taken(operation, schema["components"]["schemas"]), request
+
+
 def test_every_object_is_documented_with_its_fields(protocol: str) -> None:
     for heading, fields in {
         "Conversation": events.ConversationJSON.__annotations__,

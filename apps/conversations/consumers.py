@@ -72,9 +72,8 @@ class ConversationConsumer(SignedInConsumer):
     async def send_message(self, frame: Event) -> None:
         """`message.send`: the events of the turn reach this socket like every other."""
         command = validated(SendMessage, frame)
-        conversation = await self._conversation()
-        if conversation is None:
-            raise NotFound
+        # Whose it is was asked when the socket opened; `begin` reads the row again, or says that it is gone.
+        conversation = Conversation(pk=self.conversation_id)
         await self._launch(await in_database(engine.begin, conversation, **command))
 
     async def edit_message(self, frame: Event) -> None:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any, Self
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import connections, models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -106,7 +106,8 @@ class Conversation(models.Model):
         self.updated_at = timezone.now()
         if question is not None and question.parent_id is None and self.title == DEFAULT_TITLE:
             self.title = title_from(question.content)
-        self.save(update_fields=["head", "updated_at", "title"])
+        changes = {"head": reply, "updated_at": self.updated_at, "title": self.title}
+        Conversation.objects.filter(pk=self.pk).update(**changes)
 
     def show(self, message: Message) -> None:
         """Make the branch through this message, down to the leaf last read below it, the active one."""
@@ -148,9 +149,13 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.streaming().exclude(boot__in=Boot.objects.alive())
 
     def checkpoint(self, texts: Mapping[int, tuple[str, int]]) -> None:
-        """Store the text so far, and the number of its last delta, of replies still being written, by id."""
-        for pk, (content, seq) in texts.items():
-            self.streaming().filter(pk=pk).update(content=content, seq=seq)
+        """Store the text so far, and the number of its last delta, of replies still being written, by id.
+
+        Plain SQL: this runs for every reply two and a half times a second, and building it would cost more than it.
+        """
+        rows = [(content, seq, pk, Message.Status.STREAMING) for pk, (content, seq) in texts.items()]
+        with connections[self.db].cursor() as cursor:
+            cursor.executemany(_CHECKPOINT_SQL, rows)
 
     def branch_to(self, leaf_id: int | None, *, limit: int, before: int | None = None) -> list[Message]:
         """Up to `limit` messages from the leaf upwards (only those with an id below `before`), oldest first."""
@@ -159,6 +164,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
         rows = self.raw(_BRANCH_SQL, [leaf_id, before or 2**63 - 1, limit])
         return sorted(rows, key=lambda message: message.pk)
 
+
+_CHECKPOINT_SQL = "UPDATE conversations_message SET content = %s, seq = %s WHERE id = %s AND status = %s"
 
 # The walk carries ids alone, so that its cost does not depend on how much was written.
 _BRANCH_SQL = """

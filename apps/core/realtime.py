@@ -15,6 +15,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import async_to_sync
+from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
 from django.db import InterfaceError, OperationalError, transaction
@@ -129,6 +130,11 @@ class JsonConsumer(AsyncWebsocketConsumer):
         """Remember the loop, so that synchronous code can reach its sockets."""
         _remember_loop()
         await super().websocket_connect(message)
+
+    async def dispatch(self, message: Mapping[str, Any]) -> None:
+        """Handle a frame or an event. Channels would first close old connections, by a trip to a thread for each."""
+        handler: Command = getattr(self, get_handler_name(message))
+        await handler(message)
 
     async def join(self, group: str) -> None:
         """Receive the group's events from now on; the group is left when the socket closes."""

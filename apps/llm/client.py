@@ -277,4 +277,4 @@ def warm_up() -> None:
     """Do now, when the process starts, what the first question would otherwise wait for."""
     importlib.import_module("anyio._backends._asyncio")
     with suppress(LLMNotConfigured):
-        ModelServer.from_settings().options()
+        httpx.AsyncClient(**ModelServer.from_settings().options())

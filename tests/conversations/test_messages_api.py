@@ -180,6 +180,7 @@ async def test_a_session_that_ends_ends_its_stream_but_not_the_reply(
         await in_database(Session.objects.all().delete)
         await in_database(leases.sweep)
         assert [frame async for frame in stream] == []
+    await scripted_model.until(lambda: scripted_model.open == 1)
     scripted_model.release(3)
     scripted_model.finish()
     await scripted_model.until(lambda: scripted_model.finished == 1)
@@ -199,6 +200,18 @@ async def test_whoever_wants_json_gets_the_finished_reply_whatever_its_status(
     assert (reply["role"], reply["status"], reply["content"]) == ("assistant", status, content)
     assert (reply["error"] is None) is (status == "complete")
     assert reply == (await read(browser, path))[-1]
+
+
+async def test_whoever_waits_for_json_is_let_go_when_the_session_ends(
+    browser: AsyncClient, path: str, scripted_model: ScriptedModel
+) -> None:
+    waiting = asyncio.create_task(ask(browser, f"{path}/messages", content="Hello?", accept=JSON, model="hold"))
+    await scripted_model.until(lambda: scripted_model.open == 1)
+    await in_database(Session.objects.all().delete)
+    while not waiting.done():
+        await in_database(leases.sweep)
+        await asyncio.sleep(0.01)  # the lease is taken after the model was asked, and nothing announces it
+    assert (await waiting).status_code == 401
 
 
 async def test_a_stopped_reply_is_answered_as_json_too(

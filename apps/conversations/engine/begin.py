@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from apps.conversations.engine import boots
 from apps.conversations.engine.events import conversation_group, conversation_updated, personal_group
@@ -86,16 +86,27 @@ def check_size(content: str) -> None:
 
 
 def _open(conversation: Conversation, client_id: str | None, opening: Callable[[Conversation], Turn]) -> Turn:
-    with transaction.atomic():
-        current = Conversation.objects.select_for_update().filter(pk=conversation.pk).first()
-        if current is None:
-            raise NotFound
-        if client_id and (stored := _stored(current, client_id)):
+    """The constraints refuse, so that the usual case asks nothing first; what they refused is looked at afterwards."""
+    try:
+        return _open_at_once(conversation, opening)
+    except IntegrityError:
+        if client_id and (stored := _stored(conversation, client_id)):
             return stored
-        _refuse_if_busy(current)
+        _recover_orphan(conversation)
+    try:
+        return _open_at_once(conversation, opening)
+    except IntegrityError:
+        raise TurnInProgress from None
+
+
+def _open_at_once(conversation: Conversation, opening: Callable[[Conversation], Turn]) -> Turn:
+    with transaction.atomic():
+        try:
+            current = Conversation.objects.select_for_update().get(pk=conversation.pk)
+        except Conversation.DoesNotExist:
+            raise NotFound from None
         boots.this_boot().beat()
         turn = opening(current)
-        attach_siblings([turn.question, turn.reply])
         event = conversation_updated(current)
         announce(conversation_group(current.pk), event)
         announce(personal_group(current.owner_id), event)
@@ -105,16 +116,20 @@ def _open(conversation: Conversation, client_id: str | None, opening: Callable[[
 def _reply(conversation: Conversation, question: Message, model: str) -> Turn:
     reply = question.begin_reply(model=model, boot=boots.this_boot())
     conversation.advance(reply, question=question)
+    # Below a leaf there was nothing before; `_branch_off` is for elsewhere.
+    question.siblings, reply.siblings = [question.pk], [reply.pk]
     return Turn(conversation, question, reply)
 
 
 def _branch_off(turn: Turn) -> Turn:
-    """Where there were children before, the new one is the one to read."""
+    """Where there were children before, the new one is the one to read, and has siblings."""
     remember_path(turn.reply)
+    attach_siblings([turn.question, turn.reply])
     return turn
 
 
-def _refuse_if_busy(conversation: Conversation) -> None:
+def _recover_orphan(conversation: Conversation) -> None:
+    """End the reply that is in the way if nobody writes it any more; raise `TurnInProgress` if somebody does."""
     running = conversation.messages.streaming().first()
     if running is None:
         return

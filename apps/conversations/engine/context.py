@@ -56,10 +56,16 @@ class Prompt:
 
 async def gather(turn: Turn) -> Material:
     """Read what the prompt is made of: the branch down to the question, the model, its context length."""
-    history = await in_database(Message.objects.branch_to, turn.question.pk, limit=HISTORY_LIMIT)
+    history = await _history(turn.question)
     model = turn.reply.model or settings.DEFAULT_MODEL or await catalog.active_model_id() or ""
     length = settings.LLM_CONTEXT_TOKENS or await catalog.context_length(model) or DEFAULT_CONTEXT_TOKENS
     return Material(history, model, length)
+
+
+async def _history(question: Message) -> list[Message]:
+    if question.parent_id is None:
+        return [question]
+    return await in_database(Message.objects.branch_to, question.pk, limit=HISTORY_LIMIT)
 
 
 def render(material: Material) -> Prompt:

@@ -1,9 +1,9 @@
 """A running turn: ask the model, number and publish what it says, keep the text, end it once.
 
-Text is published at once when it is the first, later at most every 50 ms, merged. One writer for the whole process
-stores the texts of all turns that changed, every 400 ms, in one transaction; it also notices replies that were asked
-to stop in another process, or whose row is gone. The end is a compare-and-set: a turn that slept through its own end
-changes nothing.
+Text is published at once when it is the first, later at most every 50 ms, merged, and less often while many turns run.
+One writer for the whole process stores the texts of all turns that changed, every 400 ms, in one transaction; it also
+notices replies that were asked to stop in another process, or whose row is gone. The end is a compare-and-set: a turn
+that slept through its own end changes nothing.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ from apps.llm.events import TextDelta, UsageReported
 log = logging.getLogger(__name__)
 
 FRAME_SECONDS = 0.05
+# With many turns at once frames are further apart, up to a fifth of a second, so that all of them keep up.
+FRAME_SECONDS_PER_TURN = 0.002
+MAX_FRAME_SECONDS = 0.2
 CHECKPOINT_SECONDS = 0.4
 STORE_AGAIN_SECONDS = 1.0
 
@@ -165,7 +168,7 @@ class RunningTurn:
             self._first_token_ms = self._milliseconds()
         self._pending.append(text)
         if self._timer is None:
-            wait = self._last_frame + FRAME_SECONDS - self.loop.time()
+            wait = self._last_frame + frame_seconds() - self.loop.time()
             if wait <= 0:
                 self._flush()
             else:
@@ -215,6 +218,11 @@ class RunningTurn:
 
     def _milliseconds(self) -> int:
         return round((time.perf_counter() - self._asked) * 1000)
+
+
+def frame_seconds() -> float:
+    """How far apart the frames of a turn are, given how many turns this process runs."""
+    return max(FRAME_SECONDS, min(MAX_FRAME_SECONDS, FRAME_SECONDS_PER_TURN * len(_running)))
 
 
 async def _publish_after(previous: asyncio.Task[None] | None, group: str, event: Mapping[str, object]) -> None:
