@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -38,7 +35,7 @@ from apps.conversations.engine.events import (
     personal_group,
 )
 from apps.conversations.engine.follow import TERMINAL_TYPES
-from apps.conversations.models import Conversation, Message, attach_siblings
+from apps.conversations.models import Conversation, Message, Place, attach_siblings
 from apps.conversations.serializers import (
     ChangeConversation,
     CreateConversation,
@@ -171,23 +168,15 @@ class Conversations(View):
 def next_page(request: Request, last: Conversation) -> str:
     """The address of the page after this row."""
     query = request.query_params.copy()
-    query["cursor"] = cursor_of(last)
+    query["cursor"] = str(Place.of(last))
     return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
 
 
-def cursor_of(row: Conversation) -> str:
-    """An opaque name for the place behind this row."""
-    place = [row.pinned, row.updated_at.isoformat(), row.pk]
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
-
-
-def read_cursor(cursor: str) -> tuple[bool, str, int]:
+def read_cursor(cursor: str) -> Place:
     """The place that a cursor names; raises ValidationError."""
-    field = serializers.DateTimeField()
     try:
-        pinned, updated_at, pk = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        return bool(pinned), field.run_validation(updated_at).isoformat(), min(int(pk), 2**63 - 1)
-    except (ArithmeticError, binascii.Error, ValueError, TypeError, RecursionError, serializers.ValidationError):
+        return Place.read(cursor)
+    except ValueError:
         raise serializers.ValidationError({"cursor": ["This is no cursor of ours."]}) from None
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any, Self
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 from django.db import connections, models, transaction
@@ -48,12 +48,42 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         """Pinned first, then the newest activity."""
         return self.order_by("-pinned", "-updated_at", "-pk")
 
-    def after(self, cursor: tuple[bool, str, int]) -> Self:
-        """What follows a row in `by_activity`, given its (pinned, updated_at in ISO 8601, id)."""
-        pinned, updated_at, pk = cursor
-        older = Q(updated_at__lt=updated_at) | Q(updated_at=updated_at, pk__lt=pk)
-        same = Q(pinned=pinned) & older
-        return self.filter(same | Q(pinned=False) if pinned else same)
+    def after(self, place: Place) -> Self:
+        """What follows a place in `by_activity`."""
+        older = Q(updated_at__lt=place.updated_at) | Q(updated_at=place.updated_at, pk__lt=place.pk)
+        same = Q(pinned=place.pinned) & older
+        return self.filter(same | Q(pinned=False) if place.pinned else same)
+
+
+class Place(NamedTuple):
+    """Where a row stands in `by_activity`, by what that orders by: it holds when the row itself moves on or goes.
+
+    Written as text it is what pages and the API go on from.
+    """
+
+    pinned: bool
+    updated_at: datetime
+    pk: int
+
+    def __str__(self) -> str:
+        return f"{self.pinned:d}~{self.updated_at.isoformat()}~{self.pk}"
+
+    @classmethod
+    def of(cls, row: Conversation) -> Place:
+        """Where this row stands."""
+        return cls(row.pinned, row.updated_at, row.pk)
+
+    @classmethod
+    def read(cls, text: str) -> Place:
+        """The place that was written as text; raises ValueError for anything else."""
+        pinned, at, pk = text.split("~")
+        try:
+            place = cls(pinned == "1", datetime.fromisoformat(at).astimezone(UTC), int(pk))
+        except OverflowError as error:
+            raise ValueError(text) from error
+        if str(place) != text or not 0 <= place.pk < 2**63:
+            raise ValueError(text)
+        return place
 
 
 class Conversation(models.Model):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
 from urllib.parse import urlencode
 
 from django.http import Http404
@@ -17,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.conversations.models import Conversation
+from apps.conversations.models import Conversation, Place
 
 CONVERSATIONS_A_PAGE = 50
 LARGEST_ID = 2**63 - 1
@@ -30,30 +29,12 @@ def as_id(text: str) -> int:
     return int(text)
 
 
-class Place(NamedTuple):
-    """Where a row stands in the list, by what the list is ordered by: it holds when the row itself moves on."""
-
-    pinned: bool
-    updated_at: datetime
-    pk: int
-
-    def __str__(self) -> str:
-        return f"{self.pinned:d}~{self.updated_at.isoformat()}~{self.pk}"
-
-    @classmethod
-    def read(cls, text: str) -> Place | None:
-        """The place that was written as text, or None where nothing was; what makes no sense finds nothing."""
-        if not text:
-            return None
-        pinned, _, rest = text.partition("~")
-        at, _, pk = rest.partition("~")
-        try:
-            updated_at = datetime.fromisoformat(at)
-        except ValueError:
-            raise Http404 from None
-        if updated_at.tzinfo is None:
-            raise Http404
-        return cls(pinned == "1", updated_at, as_id(pk))
+def read_place(text: str) -> Place | None:
+    """The place that was written as text, or None where nothing was; what makes no sense finds nothing."""
+    try:
+        return Place.read(text) if text else None
+    except ValueError:
+        raise Http404 from None
 
 
 @dataclass
@@ -79,7 +60,7 @@ class Sidebar:
         mine = Conversation.objects.visible_to(user)
         rows = (mine.archived() if is_archived else mine.active()).by_activity()
         if after is not None:
-            rows = rows.after((after.pinned, after.updated_at.isoformat(), after.pk))
+            rows = rows.after(after)
         found = list(rows[: CONVERSATIONS_A_PAGE + 1])
         shown = found[:CONVERSATIONS_A_PAGE]
         more = _more(shown[-1], is_archived=is_archived) if len(found) > len(shown) else None
@@ -87,8 +68,7 @@ class Sidebar:
 
 
 def _more(last: Conversation, *, is_archived: bool) -> str:
-    after = Place(last.pinned, last.updated_at, last.pk)
-    return f"{reverse('conversations')}?{urlencode({'after': after, 'archived': str(is_archived).lower()})}"
+    return f"{reverse('conversations')}?{urlencode({'after': Place.of(last), 'archived': str(is_archived).lower()})}"
 
 
 def shelve(rows: Iterable[Conversation], after: Place | None = None) -> list[Shelf]:

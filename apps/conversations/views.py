@@ -22,7 +22,7 @@ from django_htmx.middleware import HtmxDetails
 
 from apps.accounts.models import User
 from apps.conversations.models import Conversation, Message, attach_siblings
-from apps.conversations.sidebar import Place, Sidebar, as_id
+from apps.conversations.sidebar import Sidebar, as_id, read_place
 
 MESSAGES_A_PAGE = 40
 
@@ -137,7 +137,7 @@ def message(request: PageRequest, conversation_id: int, message_id: int) -> Http
 def conversations(request: PageRequest) -> HttpResponse:
     """The sidebar's list from its start, or from where `more` left off."""
     is_archived = request.GET.get("archived") == "true"
-    sidebar = Sidebar.of(request.user, is_archived=is_archived, after=Place.read(request.GET.get("after", "")))
+    sidebar = Sidebar.of(request.user, is_archived=is_archived, after=read_place(request.GET.get("after", "")))
     context = {"sidebar": sidebar, "current_id": _number(request, "current")}
     return render(request, "conversations/_conversations.html", context)
 

@@ -4,6 +4,8 @@ import { api, quiet } from "./api.js";
 import { grow } from "./markup.js";
 import { keep, kept } from "./store.js";
 
+// A model takes a moment to load, also the bundled one.
+const LOOK_AGAIN_MS = 2000;
 const WAIT = "Wait for the answer, or stop it.";
 
 export class Composer {
@@ -14,6 +16,7 @@ export class Composer {
   #conversationId;
   #isStreaming = false;
   #isClosed = false;
+  #lookAgain;
 
   /** `on`: send(text), model(name), reachable(boolean). */
   constructor(form, conversationId, on) {
@@ -83,6 +86,8 @@ export class Composer {
     this.#select.replaceChildren(...options);
     this.#select.value = chosen;
     this.#on.reachable(models.length > 0);
+    clearTimeout(this.#lookAgain);
+    if (!models.length && this.#form.isConnected) this.#lookAgain = setTimeout(() => this.loadModels(), LOOK_AGAIN_MS);
   }
 
   get #key() {

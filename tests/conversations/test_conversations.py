@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -181,29 +180,24 @@ def test_an_impossible_limit_is_refused(browser: Client, conversation: Conversat
         assert list(response.json()["errors"]) == ["limit"]
 
 
-def cursor(*place: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
-
-
 @pytest.mark.parametrize(
     "bogus",
     [
         "x",
         "%00",
         "%ED%A0%80",
-        "null",
-        base64.urlsafe_b64encode(b"[" * 100_000).decode(),
-        cursor(),
-        cursor(False, "2026-01-01T00:00:00Z"),
-        cursor(False, "yesterday", 1),
-        cursor(False, 5, 1),
-        cursor(False, None, 1),
-        cursor(False, "0001-01-01T00:00:00+14:00", 1),
-        cursor(False, "2026-01-01T00:00:00Z", None),
-        cursor(False, "2026-01-01T00:00:00Z", float("inf")),
-        cursor(False, "2026-01-01T00:00:00Z", float("nan")),
-        cursor(False, "2026-01-01T00:00:00Z", "7" * 5000),
-        cursor({"pinned": 1}, {"a": 1}, [2]),
+        "~~",
+        "0~2026-01-01T00:00:00%2B00:00",
+        "0~yesterday~1",
+        "0~2026-01-01T00:00:00~1",
+        "0~2026-01-01T00:00:00%2B01:00~1",
+        "0~0001-01-01T00:00:00%2B14:00~1",
+        "0~2026-01-01T00:00:00%2B00:00~",
+        "0~2026-01-01T00:00:00%2B00:00~-1",
+        "0~2026-01-01T00:00:00%2B00:00~1e3",
+        f"0~2026-01-01T00:00:00%2B00:00~{'7' * 20}",
+        f"0~2026-01-01T00:00:00%2B00:00~{'7' * 5000}",
+        "2~2026-01-01T00:00:00%2B00:00~1",
     ],
     ids=lambda bogus: bogus[:40],
 )
@@ -213,16 +207,10 @@ def test_a_cursor_that_is_not_ours_is_refused(browser: Client, bogus: str) -> No
     assert list(response.json()["errors"]) == ["cursor"]
 
 
-@pytest.mark.parametrize("number", [10**30, -(10**30)])
-def test_a_cursor_with_an_id_beyond_any_row_harms_nobody(browser: Client, number: int) -> None:
-    place = cursor(False, "2026-01-01T00:00:00Z", number)
-    assert browser.get(f"{CONVERSATIONS}?cursor={place}").json() == []
-
-
 def test_a_strangers_cursor_shows_ones_own_conversations_only(browser: Client, bob: User, alice: User) -> None:
     mine = Conversation.objects.create(owner=alice, updated_at=NOON)
     Conversation.objects.create(owner=bob, updated_at=NOON)
-    place = cursor(True, "2027-01-01T00:00:00+00:00", 10**9)
+    place = "1~2027-01-01T00:00:00%2B00:00~1000000000"
     assert ids_of(browser, f"?cursor={place}") == [mine.pk]
 
 

@@ -19,8 +19,8 @@ from apps.accounts.models import User
 from apps.conversations import engine
 from apps.conversations.engine.boots import ORPHAN_CODE
 from apps.conversations.engine.turn import InternalFault, ShutDown
-from apps.conversations.models import Conversation, Message
-from apps.conversations.sidebar import CONVERSATIONS_A_PAGE, Place, shelf_of
+from apps.conversations.models import Conversation, Message, Place
+from apps.conversations.sidebar import CONVERSATIONS_A_PAGE, shelf_of
 from apps.conversations.templatetags.conversations import FAILURES, ago
 from apps.conversations.views import MESSAGES_A_PAGE
 from apps.llm import errors

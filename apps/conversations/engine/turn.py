@@ -61,6 +61,7 @@ class ShutDown(GantryError):
     """The server went down in good order while the reply was being written."""
 
     code = "shutdown"
+    status = 503
     detail = "[Error: The server was stopped while this was being written. What had arrived is kept.]"
 
 
@@ -68,6 +69,7 @@ class InternalFault(GantryError):
     """A fault of ours; the log has it."""
 
     code = "internal"
+    status = 500
     detail = "[Error: Something went wrong in Nebulus Gantry itself. The log says what.]"
 
 
