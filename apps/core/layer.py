@@ -32,4 +32,4 @@ class LocalChannelLayer(InMemoryChannelLayer):
     def _clean_expired(self) -> None:
         if (now := time.monotonic()) >= self._clean_at:
             self._clean_at = now + _CLEAN_SECONDS
-            super()._clean_expired()
+            super()._clean_expired()  # type: ignore[misc]  # the stubs leave it out

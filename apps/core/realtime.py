@@ -131,7 +131,7 @@ class JsonConsumer(AsyncWebsocketConsumer):
         _remember_loop()
         await super().websocket_connect(message)
 
-    async def dispatch(self, message: Mapping[str, Any]) -> None:
+    async def dispatch(self, message: dict[str, Any]) -> None:
         """Handle a frame or an event. Channels would first close old connections, by a trip to a thread for each."""
         handler: Command = getattr(self, get_handler_name(message))
         await handler(message)
