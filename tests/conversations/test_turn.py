@@ -140,6 +140,22 @@ async def test_whoever_arrives_late_sees_the_text_so_far_and_then_the_rest(
     assert await engine.snapshot(conversation.pk) is None
 
 
+async def test_a_turn_that_ends_while_its_follower_dawdles_is_still_shown_whole(
+    ask: Ask, scripted_model: ScriptedModel, conversation: Conversation
+) -> None:
+    async with subscribe(conversation_group(conversation.pk)) as watcher:
+        turn = await ask(model="hold")
+        scripted_model.release(1)
+        await until(watcher, "generation.delta")
+        async with aclosing(engine.follow(turn)) as events:
+            text = (await anext(events))["text"]
+            scripted_model.release(4)
+            scripted_model.finish()
+            await until(watcher, "message.completed")
+            rest = [event async for event in events]
+    assert text + "".join(event["text"] for event in rest[:-1]) == rest[-1]["message"]["content"] == tokens(5)
+
+
 async def test_following_a_turn_that_is_over_gives_its_text_and_its_end(
     ask: Ask, scripted_model: ScriptedModel
 ) -> None:

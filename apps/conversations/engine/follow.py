@@ -65,9 +65,9 @@ async def follow(turn: Turn) -> AsyncGenerator[GenerationDelta | TerminalEvent, 
     begins with one delta that holds its text so far. Without a terminal event, the conversation was deleted."""
     reply_id = turn.reply.pk
     async with subscribe(conversation_group(turn.conversation.pk)) as subscription:
-        seq = 0
+        seq = length = 0
         for delta in await _so_far(turn):
-            seq = delta["seq"]
+            seq, length = delta["seq"], length + len(delta["text"])
             yield delta
         stored = await in_database(_stored_end, reply_id)
         while stored is Standing.STREAMING:
@@ -77,13 +77,17 @@ async def follow(turn: Turn) -> AsyncGenerator[GenerationDelta | TerminalEvent, 
             elif event["type"] == "conversation.deleted":
                 return
             elif event["type"] == "generation.delta" and event["message_id"] == reply_id and event["seq"] > seq:
-                seq = event["seq"]
+                seq, length = event["seq"], length + len(event["text"])
                 yield cast("GenerationDelta", event)
             elif event["type"] in TERMINAL_TYPES and event["message"]["id"] == reply_id:
                 yield cast("TerminalEvent", event)
                 return
-        if not isinstance(stored, Standing):
-            yield stored
+        if isinstance(stored, Standing):
+            return
+        # It ended while nobody read here: what was not shown yet comes in one.
+        if rest := stored["message"]["content"][length:]:
+            yield generation_delta(reply_id, seq + 1, rest)
+        yield stored
 
 
 async def finished(turn: Turn) -> TerminalEvent:
