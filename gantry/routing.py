@@ -10,7 +10,7 @@ from django.urls import re_path
 
 from apps.accounts.sockets import NowhereConsumer
 from apps.conversations.routing import websocket_urlpatterns
-from apps.core.requests import BodyLimit, OriginCheck
+from apps.core.requests import BodyLimit, HeadWithoutBody, OriginCheck
 from gantry.lifespan import lifespan
 
 http = get_asgi_application()
@@ -18,4 +18,6 @@ http = get_asgi_application()
 nowhere: Any = re_path("", NowhereConsumer.as_asgi())  # type: ignore[arg-type]  # django's types know views alone
 sockets = URLRouter([*websocket_urlpatterns, nowhere])
 
-application = ProtocolTypeRouter({"http": BodyLimit(http), "websocket": OriginCheck(sockets), "lifespan": lifespan})
+application = ProtocolTypeRouter(
+    {"http": HeadWithoutBody(BodyLimit(http)), "websocket": OriginCheck(sockets), "lifespan": lifespan}
+)

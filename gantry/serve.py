@@ -27,6 +27,8 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     asked = parser.parse_args()
+    # What is written here is for this account's eyes, also in a folder that was there before.
+    os.umask(0o077)
     _allow_many_sockets()
     _use_uvloop()
     _set_up_django()

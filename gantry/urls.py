@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.contrib import admin
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import include, path
 from django.views import defaults
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from apps.core.errors import DatabaseUnreachable
 from gantry.health import health
 
 urlpatterns = [
     path("health", health),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema")),
+    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema", http_method_names=["get", "head"])),
     path("api/auth/", include("apps.accounts.api_urls")),
     path("api/chat/", include("apps.conversations.api_urls")),
     path("api/", include("apps.llm.urls")),
@@ -51,7 +55,12 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
-    """A fault of ours; the log has it."""
+    """A fault of ours, or the database is away; the log has it."""
+    if isinstance(sys.exception(), (OperationalError, InterfaceError)):
+        detail = DatabaseUnreachable.detail
+        if _is_api(request):
+            return JsonResponse({"detail": detail, "code": DatabaseUnreachable.code}, status=503)
+        return HttpResponse(detail, status=503, content_type="text/plain; charset=utf-8")
     if _is_api(request):
         return JsonResponse({"detail": "Something went wrong here; the log says what.", "code": "internal"}, status=500)
     return defaults.server_error(request)

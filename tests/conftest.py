@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 from channels.layers import channel_layers
@@ -16,6 +18,7 @@ from apps.core import database
 from apps.llm import catalog
 from apps.llm.client import close_shared_client
 from tests.scripted_model import ScriptedModel
+from tests.servers import Product
 
 PASSWORD = "correct horse battery"
 
@@ -95,3 +98,26 @@ def fresh_process_state() -> Iterator[None]:
 def database_threads_end(django_db_setup: None) -> Iterator[None]:
     yield
     database.close()
+
+
+@pytest.fixture(scope="session")
+def database_with_alice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database with her account, to be copied: making one takes seconds."""
+    folder = tmp_path_factory.mktemp("with-alice")
+    product = Product(folder, tabby_host="")
+    product.manage("migrate", "--verbosity", "0")
+    product.add_account()
+    return folder / "gantry.db"
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, database_with_alice: Path, model_server: ScriptedModel) -> Path:
+    model_server.reset()
+    shutil.copy(database_with_alice, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def product(data_dir: Path, model_server: ScriptedModel) -> Iterator[Product]:
+    with Product(data_dir, tabby_host=model_server.url) as started:
+        yield started

@@ -341,3 +341,14 @@ def test_static_files_are_served_without_debug_and_nothing_beside_them(client: C
 @pytest.mark.django_db
 def test_there_is_a_migration_for_every_model() -> None:
     call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
+
+def test_the_browsable_list_of_conversations_opens(alice: User, browser_of: Callable[[User], Client]) -> None:
+    page = browser_of(alice).get("/api/chat/conversations", headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    assert page["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.django_db
+def test_the_schemas_page_is_for_reading(client: Client) -> None:
+    assert client.options("/api/docs").status_code == 405

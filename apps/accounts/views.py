@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.decorators import login_required
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -34,7 +34,7 @@ def login_page(request: HttpRequest) -> HttpResponse:
     if not User.objects.exists():
         return redirect("setup")
     if request.user.is_authenticated:
-        return redirect(_next(request))
+        return HttpResponseRedirect(_next(request))
     form = LoginForm(request.POST if request.method == "POST" else None)
     return _sign_in(request, form) if form.is_valid() else _form_page(request, _LOGIN, form)
 
@@ -48,7 +48,7 @@ def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:
     if user is None:
         form.add_error(None, "This e-mail address and password do not belong together.")
         return _form_page(request, _LOGIN, form)
-    return redirect(_next(request))
+    return HttpResponseRedirect(_next(request))
 
 
 @require_POST

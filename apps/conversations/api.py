@@ -137,6 +137,8 @@ class Conversations(View):
     """A person's conversations."""
 
     serializer_class = CreateConversation
+    # The browsable API asks whatever answers with a list for one.
+    queryset = Conversation.objects.none()
 
     @extend_schema(
         operation_id="chat_conversations_list",

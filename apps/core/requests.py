@@ -157,6 +157,22 @@ async def _refuse_body(send: Send) -> None:
     await send({"type": "http.response.body", "body": b'{"detail":"That is too large.","code":"too_large"}'})
 
 
+class HeadWithoutBody:
+    """ASGI wrapper: the answer to HEAD has no body. Django leaves that to the server, and daphne keeps back the first
+    part of a body only: what follows it would be read as the answer to the connection's next request."""
+
+    def __init__(self, app: ASGIApplication) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, and drop the body of what comes back."""
+
+        async def bare(message: dict[str, Any]) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self.app(scope, receive, bare if scope["method"] == "HEAD" else send)
+
+
 class OriginCheck:
     """ASGI wrapper for sockets: a foreign Origin, or a cookie without any, is refused in the handshake.
 

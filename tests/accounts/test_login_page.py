@@ -78,3 +78,9 @@ def test_signing_out_is_a_post_and_ends_the_session(alice: User, browser_of, str
     assert browser.post("/logout").headers["Location"] == "/login"
     assert not Session.objects.exists()
     assert browser.get("/settings").status_code == 302
+
+
+@pytest.mark.parametrize("name", ["abc", "logout"])
+def test_next_is_an_address_and_no_name_of_a_route(alice: User, client: Client, name: str) -> None:
+    client.force_login(alice)
+    assert client.get("/login", {"next": name})["Location"] == name

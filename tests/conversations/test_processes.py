@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -17,29 +15,6 @@ from tests.scripted_model import ScriptedModel, tokens
 from tests.servers import EMAIL, PASSWORD, Product
 
 REDIS = "redis://127.0.0.1:6379/9"
-
-
-@pytest.fixture(scope="session")
-def database_with_alice(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database with her account, to be copied: making one takes seconds."""
-    folder = tmp_path_factory.mktemp("with-alice")
-    product = Product(folder, tabby_host="")
-    product.manage("migrate", "--verbosity", "0")
-    product.add_account()
-    return folder / "gantry.db"
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path, database_with_alice: Path, model_server: ScriptedModel) -> Path:
-    model_server.reset()
-    shutil.copy(database_with_alice, tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def product(data_dir: Path, model_server: ScriptedModel) -> Iterator[Product]:
-    with Product(data_dir, tabby_host=model_server.url) as started:
-        yield started
 
 
 def new_conversation(client: httpx.Client) -> int:
