@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "2.0.0"
@@ -20,6 +21,8 @@ environ.Env.read_env(BASE_DIR / ".env")
 
 # --- Core
 SECRET_KEY = env.str("SECRET_KEY")
+if not SECRET_KEY:
+    raise ImproperlyConfigured("SECRET_KEY is empty")
 DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")
@@ -29,6 +32,8 @@ DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 if PUBLIC_URL:
+    if urlsplit(PUBLIC_URL).scheme not in {"http", "https"}:
+        raise ImproperlyConfigured("PUBLIC_URL does not begin with https:// or http://")
     CSRF_TRUSTED_ORIGINS.append(PUBLIC_URL)
     ALLOWED_HOSTS.append(urlsplit(PUBLIC_URL).hostname or "")
 BEHIND_TLS = PUBLIC_URL.startswith("https://")
@@ -108,6 +113,8 @@ DATABASE_URL = env.str("DATABASE_URL", default="")
 # A path is not put into a URL: it may hold characters that mean something there.
 SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "gantry.db")}
 DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(DATABASE_URL) if DATABASE_URL else SQLITE}
+if DATABASES["default"]["ENGINE"] not in {SQLITE["ENGINE"], "django.db.backends.postgresql"}:
+    raise ImproperlyConfigured("DATABASE_URL is neither empty nor postgres://…")
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     if not Path(DATABASES["default"]["NAME"]).is_absolute():
         DATABASES["default"]["NAME"] = str(BASE_DIR / DATABASES["default"]["NAME"])
@@ -217,6 +224,8 @@ CHROMA_HOST = env.str("CHROMA_HOST", default="")
 
 # --- Logging
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+    raise ImproperlyConfigured("LOG_LEVEL is none of DEBUG, INFO, WARNING and ERROR")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

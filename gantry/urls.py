@@ -14,6 +14,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from apps.core.errors import DatabaseUnreachable
 from gantry.health import health
 
+admin.site.site_header = admin.site.site_title = "Nebulus Gantry"
+
 urlpatterns = [
     path("health", health),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),

@@ -83,6 +83,8 @@ class View(GenericAPIView[Any]):
     """What the views here share: who asks, the command in the body, and the one door to rows."""
 
     serializer_class: type[serializers.Serializer[Any]] = serializers.Serializer
+    # The browsable API asks for it when a page shows a list; no view here reads rows through it.
+    queryset = Conversation.objects.none()
 
     @property
     def person(self) -> User:
@@ -137,8 +139,6 @@ class Conversations(View):
     """A person's conversations."""
 
     serializer_class = CreateConversation
-    # The browsable API asks whatever answers with a list for one.
-    queryset = Conversation.objects.none()
 
     @extend_schema(
         operation_id="chat_conversations_list",

@@ -63,7 +63,10 @@ def _answered(request: HttpRequest, response: HttpResponseBase, started: float) 
         milliseconds = (time.perf_counter() - started) * 1000
         # Escaped again, or a path with spaces and control characters could pass for a line of ours.
         path = escape_uri_path(request.path)
-        log.info("method=%s path=%s status=%d ms=%.1f", request.method, path, response.status_code, milliseconds)
+        # A page is one line; the two dozen files it is made of would bury it.
+        is_file = path.startswith(settings.STATIC_URL) and response.status_code < 400
+        level = logging.DEBUG if is_file else logging.INFO
+        log.log(level, "method=%s path=%s status=%d ms=%.1f", request.method, path, response.status_code, milliseconds)
     return response
 
 

@@ -53,6 +53,13 @@ def serve(port: int, ready: Callable[[str], object]) -> None:
     parameters.cache_ram_mib = _PROMPT_CACHE_MIB
     parameters.cpuparams.n_threads = max(1, cores - 1)
     parameters.cpuparams_batch.n_threads = cores
+    # At llama.cpp's 0.8 so small a model talks at random; without a penalty it may repeat itself for minutes.
+    parameters.sampling.temp = 0.3
+    parameters.sampling.top_p = 0.9
+    parameters.sampling.penalty_repeat = 1.1
+    parameters.sampling.penalty_last_n = 256
+    # And nobody's "hi" is answered until the context is full.
+    parameters.n_predict = 1024
     parameters.ui = False
     # A page from elsewhere, in a browser on this machine, is not to use it.
     parameters.cors_origins = "http://127.0.0.1"

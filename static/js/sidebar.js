@@ -112,7 +112,9 @@ function rename(place, id) {
   let isOpen = true; // taking the field away makes it lose the focus, which would save again
   const close = () => {
     isOpen = false;
+    const hadFocus = form.contains(document.activeElement);
     form.replaceWith(title);
+    if (hadFocus) (title.href ? title : place.querySelector("[aria-haspopup]"))?.focus();
   };
   const save = () => {
     if (!isOpen) return;
@@ -136,7 +138,6 @@ function rename(place, id) {
     event.stopPropagation();
     event.preventDefault();
     close();
-    title.focus?.();
   });
   input.addEventListener("blur", save);
   title.replaceWith(form);

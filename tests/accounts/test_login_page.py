@@ -84,3 +84,8 @@ def test_signing_out_is_a_post_and_ends_the_session(alice: User, browser_of, str
 def test_next_is_an_address_and_no_name_of_a_route(alice: User, client: Client, name: str) -> None:
     client.force_login(alice)
     assert client.get("/login", {"next": name})["Location"] == name
+
+
+def test_signing_in_again_after_sending_a_settings_form_leads_to_the_settings(alice: User, client: Client) -> None:
+    client.force_login(alice)
+    assert client.get("/login", {"next": "/settings/tokens"})["Location"] == "/settings"
