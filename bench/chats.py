@@ -91,13 +91,13 @@ class Person:
 
     async def new_conversations(self, count: int) -> list[int]:
         """The ids of conversations made now."""
-        async with self._browser() as browser:
+        async with self.browser() as browser:
             answers = [await browser.post("/api/chat/conversations") for _ in range(count)]
         return [int(answer.raise_for_status().json()["id"]) for answer in answers]
 
     async def stored_answers(self, conversations: Sequence[int]) -> list[str]:
         """The last message of each conversation, as the API tells it."""
-        async with self._browser() as browser:
+        async with self.browser() as browser:
             answers = [await browser.get(f"/api/chat/conversations/{each}") for each in conversations]
         return [str(answer.raise_for_status().json()["messages"][-1]["content"]) for answer in answers]
 
@@ -111,7 +111,7 @@ class Person:
             await socket.recv()
             yield ProductChat(socket)
 
-    def _browser(self) -> httpx.AsyncClient:
+    def browser(self) -> httpx.AsyncClient:
         headers = {"Origin": self.origin, "X-CSRFToken": self._cookies["csrftoken"]}
         return httpx.AsyncClient(base_url=self.origin, cookies=self._cookies, headers=headers, timeout=PATIENCE)
 

@@ -34,6 +34,11 @@ STANDARDS = {
     "frames_out_of_order": Standard("frames", floor=0, over_rounds=max),
     "texts_unlike": Standard("chats", floor=0, over_rounds=max),
     "machine_busy": Standard("%"),
+    "session_create": Standard("ms", floor=25, aim=12),
+    "session_get": Standard("ms", floor=25, aim=12),
+    "session_stop": Standard("ms", floor=25, aim=12),
+    "sessions_first_page": Standard("ms", floor=25, aim=12),
+    "repo_page": Standard("ms", floor=80, aim=40),
 }
 
 

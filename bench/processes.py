@@ -75,6 +75,13 @@ class Installation:
         with self._serving(command, _answers):
             return time.perf_counter() - began
 
+    def manage(self, *arguments: str) -> None:
+        """Run a command of `manage.py`."""
+        command = [sys.executable, "manage.py", *arguments]
+        ended = subprocess.run(command, cwd=ROOT, env=_surroundings(self), capture_output=True, text=True, check=False)
+        if ended.returncode:
+            raise BenchFailed(f"{' '.join(arguments)} failed:\n{ended.stderr.strip()}")
+
     @contextmanager
     def _serving(self, command: Sequence[str], is_up: Callable[[int], bool]) -> Iterator[subprocess.Popen[bytes]]:
         log = self.data / "bench.log"

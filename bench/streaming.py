@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import platform
 import signal
 import statistics
 import sys
@@ -27,6 +25,7 @@ import uvloop
 from bench.chats import DirectChat, Person, ProductAnswer, Reading
 from bench.figures import Sample, added, figures, quantile
 from bench.processes import ROOT, BenchFailed, Installation, WebProcess, free_port, model_server
+from bench.report import Report, printed, report
 
 PARTS = ("start", "cold", "one", "fifty")
 SHORT = "paced-50-5"  # the answer where only its first token matters
@@ -71,7 +70,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("Ended before it was done; nothing is left running.", file=sys.stderr)
         return 128 + signal.SIGINT
-    print(_printed(_report(options, samples, before)))
+    print(printed(_report(options, samples, before)))
     return 0
 
 
@@ -208,35 +207,9 @@ def _delay(readings: Sequence[Reading], share: float) -> float:
     return quantile([delay for reading in readings for delay in reading.delays_ms], share)
 
 
-def _report(
-    options: Options, samples: Sequence[Sample], load_before: tuple[float, float, float]
-) -> dict[str, dict[str, object] | bool]:
-    found = figures(samples)
-    return {
-        "machine": {
-            "cpus": os.cpu_count(),
-            "system": platform.platform(),
-            "python": platform.python_version(),
-            "load_before": load_before[0],
-            "load_after": os.getloadavg()[0],
-        },
-        "measured": asdict(options.scale) | {"as_html": options.as_html, "profiled": options.profile is not None},
-        "figures": dict(found),
-        "ok": all(figure["ok"] is not False for figure in found.values()),
-    }
-
-
-def _printed(report: dict[str, dict[str, object] | bool]) -> str:
-    """JSON with a line for each figure, so that people can read it as well."""
-    parts = (
-        f'  "{name}": {{\n{_lines(part)}\n  }}' if isinstance(part, dict) else f'  "{name}": {json.dumps(part)}'
-        for name, part in report.items()
-    )
-    return "{\n" + ",\n".join(parts) + "\n}"
-
-
-def _lines(part: dict[str, object]) -> str:
-    return ",\n".join(f'    "{name}": {json.dumps(value)}' for name, value in part.items())
+def _report(options: Options, samples: Sequence[Sample], load_before: tuple[float, float, float]) -> Report:
+    scale = asdict(options.scale) | {"as_html": options.as_html, "profiled": options.profile is not None}
+    return report(figures(samples), scale, load_before)
 
 
 def _options() -> Options:

@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "apps.accounts",
     "apps.llm",
     "apps.conversations",
+    "apps.musehub",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -221,6 +222,9 @@ LLM_CONTEXT_TOKENS = env.int("LLM_CONTEXT_TOKENS", default=0)
 
 # --- Long-term memory
 CHROMA_HOST = env.str("CHROMA_HOST", default="")
+
+# --- Recording sessions
+STUDIO_FORGOTTEN_HOURS = env.float("STUDIO_FORGOTTEN_HOURS", default=12)
 
 # --- Logging
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()

@@ -64,6 +64,17 @@ def test_a_token_that_is_missing_or_comes_twice_is_counted() -> None:
     assert forgotten.faults(tokens=1, stored="") == Faults(0, 0, 0, 1)
 
 
+def test_recording_sessions_are_measured_beside_floors_and_aims() -> None:
+    command = [sys.executable, "-m", "bench.recording", "--quick"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    standards = {name: (figure["floor"], figure["aim"]) for name, figure in found["figures"].items()}
+    small = dict.fromkeys(("session_create", "session_get", "session_stop", "sessions_first_page"), (25, 12))
+    assert standards == {**small, "repo_page": (80, 40)}
+    assert all(0 < each["raw"]["median"]["value"] <= each["value"] for each in found["figures"].values())
+
+
 def test_tokens_are_found_wherever_the_text_was_cut() -> None:
     reading = Reading.of(1.0, [(2.0, "@1500.0; @17"), (3.0, "00.0; ")])
     assert reading.tokens == [(1.5, 2.0), (1.7, 3.0)]

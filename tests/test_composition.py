@@ -20,6 +20,8 @@ from drf_spectacular.generators import SchemaGenerator
 from apps.accounts.models import ApiToken, User
 from apps.conversations import engine
 from apps.conversations.models import Conversation, Message
+from apps.musehub import recorder
+from apps.musehub.models import FeedAddress
 from tests.scripted_model import ScriptedModel
 
 BrowserOf = Callable[[User], Client]
@@ -218,7 +220,7 @@ def api_routes(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> I
         if isinstance(pattern, URLResolver):
             yield from api_routes(pattern.url_patterns, route)
         elif route.startswith("/api"):
-            yield re.sub(r"<int:\w+>", "{id}", route), pattern.callback
+            yield re.sub(r"<int:pk>", "{id}", re.sub(r"<\w+:(\w+_id)>", r"{\1}", route)), pattern.callback
 
 
 def test_the_schema_covers_every_route_and_method_of_the_api() -> None:
@@ -268,6 +270,9 @@ def something_everywhere(alice: User) -> None:
     conversation = Conversation.objects.create(owner=alice, title="Canary")
     engine.begin(conversation, content="Hello?").reply.finish(Message.Status.COMPLETE, content="Well.")
     ApiToken.objects.issue(alice, "script")
+    repo = recorder.open_repo(alice, name="Canary", visibility="private")
+    recorder.start(repo, alice, notes="Canary")
+    FeedAddress.objects.issue(alice, repo)
 
 
 @pytest.mark.usefixtures("something_everywhere")

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
 import environ
@@ -26,7 +26,10 @@ from apps.conversations.engine import events
 from apps.conversations.html_stream import HtmlStream
 from apps.conversations.models import Conversation, Message
 from apps.core.errors import GantryError
-from apps.core.realtime import error_frame
+from apps.core.realtime import JsonConsumer, error_frame
+from apps.musehub import events as studio
+from apps.musehub.consumers import StudioConsumer
+from apps.musehub.models import Activity
 from gantry import settings, urls
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -138,7 +141,7 @@ def taken(operation: dict[str, Any], components: dict[str, Any]) -> set[str]:
 
 def test_every_request_is_documented_with_what_it_takes(protocol: str) -> None:
     schema = SchemaGenerator().get_schema(request=None, public=True)
-    for heading in ("Accounts", "Conversations"):
+    for heading in ("Accounts", "Conversations", "MuseHub"):
         for request, takes, _ in rows(section(protocol, heading)):
             method, path = codes(request)[0].split(" ")
             operation = schema["paths"][path][method.lower()]
@@ -155,6 +158,10 @@ def test_every_object_is_documented_with_its_fields(protocol: str) -> None:
         "User": accounts.UserSerializer().fields,
         "Session": accounts.SessionSerializer().fields,
         "API token": accounts.TokenSerializer().fields,
+        "Repo": studio.RepoJSON.__annotations__,
+        "Recording session": studio.SessionJSON.__annotations__,
+        "Collaborator": studio.CollaboratorJSON.__annotations__,
+        "Activity": studio.ActivityJSON.__annotations__,
     }.items():
         described = next(re.finditer(r"(?:^\|.*\n)+", section(protocol, heading), flags=re.MULTILINE))[0]
         assert first_column(described) == list(fields), heading
@@ -169,10 +176,10 @@ def frames_documented(text: str) -> Fields:
     return {name: frozenset(codes(cells[1])) for cells in rows(text) for name in codes(cells[0])}
 
 
-def frames_typed() -> Fields:
-    """From the TypedDicts of the engine's events."""
+def frames_typed(module: ModuleType = events) -> Fields:
+    """From the TypedDicts of the engine's events, or of another module's."""
     found: Fields = {}
-    for event in vars(events).values():
+    for event in vars(module).values():
         hints = get_type_hints(event) if is_typeddict(event) else {}
         if get_origin(hints.get("type")) is Literal:
             found |= dict.fromkeys(get_args(hints["type"]), frozenset(hints) - {"type"})
@@ -207,7 +214,7 @@ def test_what_html_adds_to_frames_is_documented(protocol: str) -> None:
     assert added <= set(codes(paragraph))
 
 
-def commands(consumer: type[ConversationConsumer] | type[PersonalConsumer]) -> Fields:
+def commands(consumer: type[JsonConsumer]) -> Fields:
     """Of each command, the fields of the serializer that checks it."""
     found = {}
     for name, method in consumer.commands.items():
@@ -221,6 +228,21 @@ def test_every_command_of_a_socket_is_documented_with_its_fields(protocol: str) 
     text = section(protocol, "Client to server")
     assert frames_documented(text) == commands(ConversationConsumer)
     assert commands(PersonalConsumer) == {"ping": frozenset()}
+
+
+def test_every_frame_of_a_studios_socket_is_documented_with_its_fields(protocol: str) -> None:
+    documented = frames_documented(section(protocol, "Studio"))
+    assert documented.pop("pong") == frozenset()
+    snapshot = re.search(r'{"type": "(studio\.snapshot)", (.*)}', inspect.getsource(StudioConsumer))
+    assert snapshot
+    assert documented.pop(snapshot[1]) == set(re.findall(r'"(\w+)":', snapshot[2]))
+    assert documented == frames_typed(studio)
+    assert commands(StudioConsumer) == {"ping": frozenset()}
+
+
+def test_every_kind_of_activity_is_documented(protocol: str) -> None:
+    kinds = next(cells for cells in rows(section(protocol, "Activity")) if codes(cells[0]) == ["kind"])
+    assert codes(kinds[1]) == Activity.Kind.values
 
 
 def test_every_close_code_is_documented(protocol: str) -> None:
@@ -253,9 +275,11 @@ def test_every_code_is_documented_with_its_status(protocol: str) -> None:
 
 
 def test_every_websocket_is_documented(protocol: str) -> None:
-    from apps.conversations.routing import websocket_urlpatterns
+    from apps.conversations import routing as conversations
+    from apps.musehub import routing as musehub
 
-    served = {re.sub(r"<[^>]+>", "{id}", f"/{route.pattern}") for route in websocket_urlpatterns}
+    routes = [*conversations.websocket_urlpatterns, *musehub.websocket_urlpatterns]
+    served = {re.sub(r"<[^>]+>", "{id}", f"/{route.pattern}") for route in routes}
     assert {each for each in codes(protocol) if each.startswith("/ws/")} == served
 
 
@@ -324,14 +348,13 @@ def test_every_test_that_is_named_exists() -> None:
 
 def test_each_of_the_seeds_tests_has_its_counterpart() -> None:
     page = read("docs/seeds.md")
-    counterparts = {
-        seed: codes(tests)
-        for task in re.findall(r"^## (Task \d.*)$", page, re.MULTILINE)
-        for seed, _, _, tests in rows(section(page, task))
-    }
-    assert len(counterparts) == 59
-    assert all(seed.startswith("test_") for seed in counterparts)
-    assert all(counterparts.values())
+    counterparts = [
+        (seed, codes(tests))
+        for part in re.findall(r"^##+ ((?:Task|Layer) \d.*)$", page, re.MULTILINE)
+        for seed, _, _, tests in rows(section(page, part))
+    ]
+    assert len(counterparts) == 59 + 52
+    assert all(seed.startswith("test_") and tests for seed, tests in counterparts)
 
 
 def test_the_version_is_the_same_everywhere() -> None:

@@ -11,7 +11,6 @@ from asgiref.sync import async_to_sync
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
-from drf_spectacular.plumbing import resolve_type_hint
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotAuthenticated
@@ -49,13 +48,7 @@ from apps.core.database import in_database
 from apps.core.errors import NotFound
 from apps.core.realtime import Event, announce, subscribe
 from apps.core.rest import query_integer
-
-
-def schema_of(hint: Any) -> dict[str, Any]:
-    """The OpenAPI schema of a type, such as the TypedDict of an event."""
-    schema: dict[str, Any] = resolve_type_hint(hint)  # type: ignore[no-untyped-call]
-    return schema
-
+from apps.core.schema import schema_of
 
 CONVERSATION = schema_of(ConversationJSON)
 MESSAGE = schema_of(MessageJSON)

@@ -62,12 +62,19 @@ def _answered(request: HttpRequest, response: HttpResponseBase, started: float) 
     if request.path != "/health":
         milliseconds = (time.perf_counter() - started) * 1000
         # Escaped again, or a path with spaces and control characters could pass for a line of ours.
-        path = escape_uri_path(request.path)
+        path = escape_uri_path(_without_secret(request))
         # A page is one line; the two dozen files it is made of would bury it.
         is_file = path.startswith(settings.STATIC_URL) and response.status_code < 400
         level = logging.DEBUG if is_file else logging.INFO
         log.log(level, "method=%s path=%s status=%d ms=%.1f", request.method, path, response.status_code, milliseconds)
     return response
+
+
+def _without_secret(request: HttpRequest) -> str:
+    """The path, with an ellipsis for what a route calls `secret`: an address that opens something by itself."""
+    match = request.resolver_match
+    secret = match.kwargs.get("secret") if match is not None else None
+    return request.path.replace(str(secret), "…") if secret else request.path
 
 
 class RequestIdFilter(logging.Filter):

@@ -7,12 +7,12 @@ import os
 import signal
 import sys
 
-import environment
 from refusals import Refusal, of_system
 
 USAGE = """\
 bin/gantry start [--host HOST] [--port PORT]   set up what is missing, then serve until Ctrl-C
 bin/gantry validate                            set up what is missing, then run every check
+bin/gantry session VERB …                      recording sessions, on this server or another: session --help says more
 bin/gantry VERB …                              any verb of manage.py, such as migrate, createsuperuser or shell
 """
 
@@ -31,7 +31,7 @@ def main() -> int:
         print("\nStopped before it was done; nothing is left running.", file=sys.stderr)
         return 128 + signal.SIGINT
     print(f"gantry: {reason}", file=sys.stderr)
-    return 1
+    return reason.status
 
 
 def _carry_out(arguments: list[str]) -> int:
@@ -44,7 +44,13 @@ def _carry_out(arguments: list[str]) -> int:
             import validate
 
             return validate.run(rest)
+        case ["session", *rest]:
+            import session
+
+            return session.run(rest)
         case [] | ["help" | "-h" | "--help"]:
+            import environment
+
             print(USAGE)
             return _manage(["help"]) if environment.is_prepared(environment.RUN) else 0
         case _:
@@ -52,6 +58,8 @@ def _carry_out(arguments: list[str]) -> int:
 
 
 def _manage(arguments: list[str]) -> int:
+    import environment
+
     environment.prepare(environment.RUN, *([environment.MODEL] if arguments[0] == "serve_model" else []))
     environment.configure()
 

@@ -11,6 +11,8 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 class Refusal(Exception):
     """The command cannot go on; the text says why, and what to do."""
 
+    status = 1
+
 
 def of_system(fault: OSError) -> Refusal:
     """The refusal that a failed system call amounts to."""
