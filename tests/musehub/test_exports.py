@@ -250,6 +250,7 @@ def test_hours_are_said_as_people_say_them(hours: float, words: str) -> None:
     assert in_words(hours) == words
 
 
+@pytest.mark.django_db
 def test_the_log_does_not_tell_a_feeds_secret(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", "gantry.requests"):
         client.get("/studio/feed/open-sesame.ics")
