@@ -63,7 +63,7 @@ def _surroundings(data: Path) -> dict[str, str]:
     """The environment of the checks; it wins over `.env`, so every name of `.env.example` is set."""
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
     examples = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    own = {"DATA_DIR": str(data), "SECRET_KEY": secrets.token_urlsafe(50), "DJANGO_SETTINGS_MODULE": "gantry.settings"}
+    own = {"DATA_DIR": str(data), "SECRET_KEY": secrets.token_urlsafe(50)}
     path = f"{_BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     return os.environ | examples | own | {"PATH": path, "NO_COLOR": "1"}
 
