@@ -19,14 +19,6 @@ from apps.accounts.models import User
 from apps.conversations.models import Conversation, Place
 
 CONVERSATIONS_A_PAGE = 50
-LARGEST_ID = 2**63 - 1
-
-
-def as_id(text: str) -> int:
-    """The id that was written as text; anything else finds nothing."""
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= LARGEST_ID):
-        raise Http404
-    return int(text)
 
 
 def read_place(text: str) -> Place | None:

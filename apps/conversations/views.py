@@ -7,9 +7,8 @@ Everything here is private: it is never stored by a cache, and what is somebody 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import wraps
 from typing import Concatenate, ParamSpec, cast
-from zoneinfo import ZoneInfo, available_timezones
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
@@ -22,7 +21,8 @@ from django_htmx.middleware import HtmxDetails
 
 from apps.accounts.models import User
 from apps.conversations.models import Conversation, Message, attach_siblings
-from apps.conversations.sidebar import Sidebar, as_id, read_place
+from apps.conversations.sidebar import Sidebar, read_place
+from apps.core.pages import as_id, reader_time_zone
 
 MESSAGES_A_PAGE = 40
 
@@ -47,7 +47,7 @@ def page(view: View[P]) -> Guarded[P]:
         known = cast("PageRequest", request)
         if not request.user.is_authenticated:
             return _sign_in(known)
-        with timezone.override(_time_zone(request)):
+        with timezone.override(reader_time_zone(request)):
             return view(known, *args, **kwargs)
 
     return require_safe(never_cache(guarded))
@@ -58,17 +58,6 @@ def _sign_in(request: PageRequest) -> HttpResponse:
         return redirect_to_login(request.get_full_path())
     shown = request.htmx.current_url_abs_path or "/"
     return HttpResponseClientRedirect(redirect_to_login(shown)["Location"])
-
-
-def _time_zone(request: HttpRequest) -> ZoneInfo:
-    """The reader's, which the page's script left in a cookie."""
-    name = request.COOKIES.get("timezone", "")
-    return ZoneInfo(name if name in _known_time_zones() else "UTC")
-
-
-@cache
-def _known_time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 # --- Pages

@@ -7,9 +7,8 @@ not. What one may read and not write is forbidden. Behind the door the reader's 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import wraps
 from typing import cast
-from zoneinfo import ZoneInfo, available_timezones
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -23,6 +22,7 @@ from django_htmx.middleware import HtmxDetails
 
 from apps.accounts.models import User
 from apps.core.errors import NotFound
+from apps.core.pages import reader_time_zone
 from apps.musehub.models import Repo
 
 
@@ -48,7 +48,7 @@ def door(may: May, *methods: str) -> Callable[[View], View]:
             if found is None or not may(found, person):
                 return _refuse(request, person, found)
             try:
-                with timezone.override(_time_zone(request)):
+                with timezone.override(reader_time_zone(request)):
                     return view(request, found, **place)
             except NotFound:  # gone since it was read
                 raise Http404 from None
@@ -101,14 +101,3 @@ def person_of(request: HttpRequest) -> User | None:
 def user_of(request: HttpRequest) -> User:
     """Who asks, behind a door that lets in nobody else."""
     return cast("User", request.user)
-
-
-def _time_zone(request: HttpRequest) -> ZoneInfo:
-    """The reader's, which the page's script left in a cookie."""
-    name = request.COOKIES.get("timezone", "")
-    return ZoneInfo(name if name in _known_time_zones() else "UTC")
-
-
-@cache
-def _known_time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())

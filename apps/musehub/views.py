@@ -23,6 +23,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.accounts.models import User
 from apps.core.errors import InvalidInput
+from apps.core.pages import as_id
 from apps.musehub import exports, forms, identity, recorder
 from apps.musehub.doors import (
     PageRequest,
@@ -51,7 +52,6 @@ REPOS_A_PAGE = 50
 SESSIONS_A_PAGE = 30
 LIVE_SHOWN = 5
 ACTIVITY_SHOWN = 12
-LARGEST_ID = 2**63 - 1
 # What a list of sessions does not show of them, and may be long.
 UNLISTED = ("notes", "commits")
 CALENDAR = "text/calendar; charset=utf-8"
@@ -101,16 +101,10 @@ class Shelf:
         """Those below the id that the address gives this shelf."""
         before = request.GET.get(name, "")
         if before:
-            rows = rows.filter(pk__lt=_as_id(before))
+            rows = rows.filter(pk__lt=as_id(before))
         found = list(rows.newest_first().select_related("owner")[: REPOS_A_PAGE + 1])
         repos = found[:REPOS_A_PAGE]
         return cls(repos, f"?{urlencode({name: repos[-1].pk})}" if len(found) > len(repos) else None)
-
-
-def _as_id(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= LARGEST_ID):
-        raise Http404
-    return int(text)
 
 
 # --- A repo
