@@ -18,8 +18,9 @@ FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component
 expect.set_options(timeout=PATIENCE_MS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One for each file: while Playwright runs, its event loop is the thread's, and no asynchronous test can run."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium on PATH")
