@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from asgiref.sync import SyncToAsync
 from channels.layers import channel_layers
+from django.db import connections
 from django.test import AsyncClient, Client
 from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.conversations import engine
 from apps.conversations.engine.boots import this_boot
-from apps.core import database
+from apps.core import database, handler
 from apps.llm import catalog
 from apps.llm.client import close_shared_client
 from tests.scripted_model import ScriptedModel
@@ -96,8 +98,11 @@ def fresh_process_state() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def database_threads_end(django_db_setup: None) -> Iterator[None]:
+    """Also the one on which asgiref runs what is synchronous and in no request: PostgreSQL drops no database in use."""
     yield
     database.close()
+    handler.threads.close()
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 
 
 @pytest.fixture(scope="session")

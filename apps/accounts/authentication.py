@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY, authenticate, login
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, authenticate, login
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.http import HttpRequest, parse_cookie
+from django.utils.crypto import constant_time_compare
+from django.utils.functional import SimpleLazyObject
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -32,6 +37,26 @@ class Credential:
     user: User
     session_id: int | None = None
     token_id: int | None = None
+
+
+class SessionUser(AuthenticationMiddleware):
+    """Django's middleware, with `request.user` from the session's row: it was read together with it."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Ask when somebody asks."""
+        super().process_request(request)
+        request.user = SimpleLazyObject(partial(_user_of, request.session))  # type: ignore[assignment,arg-type]
+
+
+def _user_of(session: SessionStore) -> User | AnonymousUser:
+    """Whose session it is; one of another password than theirs is over."""
+    credential = _from_session(session)
+    if credential is None:
+        return AnonymousUser()
+    if not constant_time_compare(session.get(HASH_SESSION_KEY, ""), credential.user.get_session_auth_hash()):
+        session.flush()
+        return AnonymousUser()
+    return credential.user
 
 
 class EmailBackend(ModelBackend):

@@ -36,13 +36,14 @@ from apps.musehub.events import (
     session_json,
 )
 from apps.musehub.identity import is_id
-from apps.musehub.models import Place, RecordingSession, RecordingSessionQuerySet, Repo
+from apps.musehub.models import Place, RecordingSession, RecordingSessionQuerySet, Repo, RepoQuerySet
 from apps.musehub.serializers import (
     AppendNote,
     ChangeRepo,
     ChangeSession,
     CreateRepo,
     CreateSession,
+    RepoFilters,
     SessionFilters,
     StopSession,
 )
@@ -167,24 +168,28 @@ class Repos(View):
 
     @extend_schema(
         operation_id="repos_list",
-        parameters=[*PAGING, OpenApiParameter("visibility", enum=Repo.Visibility.values)],
+        parameters=[*PAGING, RepoFilters],
         responses={200: schema_of(RepoPage)},
     )
     def get(self, request: Request) -> Response:
-        """One's own and those one collaborates on, newest first; with `visibility=public` everyone's public ones."""
-        repos = self._listed(request.query_params.get("visibility") or "")
+        """One's own and those one collaborates on, newest first; with `visibility=public` everyone's public ones.
+
+        With `owner` and `slug` the one they name, whoever's it is, if the asker may read it.
+        """
+        filters = RepoFilters(data=request.query_params)
+        filters.is_valid(raise_exception=True)
+        repos = self._listed(**filters.validated_data)
         page, cursor = self.page_of_newest(repos.select_related("owner").newest_first())
         return Response({"repos": [repo_json(repo) for repo in page], "total": repos.count(), "nextCursor": cursor})
 
-    def _listed(self, visibility: str) -> Any:
-        if visibility == Repo.Visibility.PUBLIC:
-            return Repo.objects.public()
-        mine = Repo.objects.visible_to(self.person)
-        if visibility in Repo.Visibility.values:
-            return mine.filter(visibility=visibility)
-        if visibility:
-            raise serializers.ValidationError({"visibility": ["One of public and private."]})
-        return mine
+    def _listed(self, visibility: str = "", owner: str = "", slug: str = "") -> RepoQuerySet:
+        if owner:
+            repos = Repo.objects.readable_by(self.asker).at(owner, slug)
+        elif visibility == Repo.Visibility.PUBLIC:
+            repos = Repo.objects.public()
+        else:
+            repos = Repo.objects.visible_to(self.person)
+        return repos.filter(visibility=visibility) if visibility else repos
 
     @extend_schema(responses={201: REPO})
     def post(self, request: Request) -> Response:

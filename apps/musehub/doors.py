@@ -44,7 +44,7 @@ def door(may: May, *methods: str) -> Callable[[View], View]:
         def guarded(request: PageRequest, owner: str, slug: str, **place: object) -> HttpResponse:
             person = person_of(request)
             readable = Repo.objects.readable_by(person).select_related("owner")
-            found = readable.filter(owner__username=owner, slug=slug).first()
+            found = readable.at(owner, slug).first()
             if found is None or not may(found, person):
                 return _refuse(request, person, found)
             try:

@@ -6,6 +6,7 @@ dark and light. It is one image to a screen reader, with a table of the same day
 
 from __future__ import annotations
 
+import calendar
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -19,6 +20,8 @@ THRESHOLDS = (1.0, 2.0, 4.0)
 SQUARE, STEP = 11, 14
 LEFT, TOP = 30, 18
 WIDTH, HEIGHT = LEFT + WEEKS * STEP, TOP + 7 * STEP
+# Asked for by number these would be made each time.
+_MONTHS, _DAYS = tuple(calendar.month_name), tuple(calendar.day_abbr)
 _WEEKDAYS = {0: "Mon", 2: "Wed", 4: "Fri"}
 
 
@@ -76,7 +79,10 @@ class Heatmap:
 
     def table_rows(self) -> SafeString:
         """The days with any hours as rows of a table: day, how long."""
-        rows = (f"<tr><td>{each.day:%a} {_long(each.day)}</td><td>{each.words}</td></tr>" for each in self.recorded)
+        rows = (
+            f"<tr><td>{_DAYS[each.day.weekday()]} {_long(each.day)}</td><td>{each.words}</td></tr>"
+            for each in self.recorded
+        )
         return mark_safe("".join(rows))  # noqa: S308
 
     def _days(self) -> Iterator[tuple[int, date]]:
@@ -119,4 +125,4 @@ def in_words(hours: float) -> str:
 
 
 def _long(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
+    return f"{day.day} {_MONTHS[day.month]} {day.year}"

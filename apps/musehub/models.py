@@ -2,8 +2,8 @@
 
 A session is live exactly as long as it has no end; the database holds that, and that an id exists once. Times are UTC
 and kept as told: an end before the beginning is somebody's wrong clock, which makes a session of no length that says
-so (`times_conflict`), not an error. What statistics add up (`duration`, `commit_count`) is stored beside what it is
-computed from, by the methods that write both.
+so (`times_conflict`), not an error. What statistics add up (`duration`, `commit_count`) and group by (`day`, `line_up`)
+is stored beside what it is computed from, by the methods that write both.
 
 A username stands in ids, so a session keeps its author's when the account is gone.
 """
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self, TypedDict
 
 from django.conf import settings
 from django.db import connections, models
-from django.db.models import Count, F, Func, Q, Sum
+from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.text import slugify
@@ -56,6 +56,10 @@ class RepoQuerySet(models.QuerySet["Repo"]):
     def readable_by(self, user: User | None) -> Self:
         """The only door to a repo and to all that is in it; None is somebody who is not signed in."""
         return self.public() if user is None else self.filter(Q(visibility=Repo.Visibility.PUBLIC) | _is_writer(user))
+
+    def at(self, owner: str, slug: str) -> Self:
+        """The one that has this address, if it is among them."""
+        return self.filter(owner__username=owner, slug=slug)
 
     def newest_first(self) -> Self:
         """By when they were made."""
@@ -149,42 +153,26 @@ class Repo(models.Model):
         """How many different names stand among the participants."""
         connection = connections[self._state.db or "default"]
         with connection.cursor() as cursor:
-            cursor.execute(_PEOPLE_SQL.format(members=members.table("line_up.participants", connection)), [self.pk])
+            cursor.execute(_PEOPLE_SQL.format(members=members.table("session.participants", connection)), [self.pk])
             return int(cursor.fetchone()[0])
 
     def hours_by_day(self, since: date, until: date) -> dict[date, float]:
         """Recorded hours of each day, both ends included, on which a session that is over began. Days are UTC's."""
         rows = (
-            self.sessions.between(start_of(since), start_of(until + timedelta(days=1)))
-            .annotate(day=UTCDay("started_at"))
+            self.sessions.filter(day__range=(since, until))
             .values_list("day")
             .annotate(time=Sum("duration"))
             .order_by("day")
         )
-        return {date.fromisoformat(day): time.total_seconds() / 3600 for day, time in rows if time}
+        return {day: time.total_seconds() / 3600 for day, time in rows if time}
 
 
 # The same people play together again and again: each line-up is taken apart once.
 _PEOPLE_SQL = """
     SELECT COUNT(DISTINCT member.value)
-    FROM (SELECT DISTINCT participants FROM musehub_recordingsession WHERE repo_id = %s) line_up, {members}
+    FROM musehub_recordingsession session, {members}
+    WHERE session.id IN (SELECT MIN(id) FROM musehub_recordingsession WHERE repo_id = %s GROUP BY line_up)
 """
-
-
-class UTCDay(Func):
-    """The day of a moment as `2025-01-01`. SQLite has it written there; Django's own would call Python for each row."""
-
-    template = "to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
-    output_field = models.CharField()
-
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Its first ten characters."""
-        return self.as_sql(compiler, connection, template="substr(%(expressions)s, 1, 10)", **context)
-
-
-def start_of(day: date) -> datetime:
-    """Its first moment, in UTC."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def slug_from(name: str) -> str:
@@ -336,6 +324,9 @@ class RecordingSession(models.Model):
     intent = models.TextField(blank=True, default="")
     notes = models.TextField(blank=True, default="")
     commits = models.JSONField(default=list, blank=True)
+    # What statistics group by: the start's day in UTC, and a digest of the participants.
+    day = models.DateField(editable=False)
+    line_up = models.CharField(max_length=16, editable=False)
 
     objects = RecordingSessionQuerySet.as_manager()
 
@@ -352,9 +343,8 @@ class RecordingSession(models.Model):
                 F("repo"), F("is_active").desc(), F("started_at").desc(), F("id").desc(), name="sessions_in_order"
             ),
             # All that statistics and the heatmap add up, so that neither reads notes.
-            models.Index(
-                fields=["repo", "started_at", "duration", "commit_count", "is_active"], name="sessions_summed"
-            ),
+            models.Index(fields=["repo", "day", "duration", "commit_count", "is_active"], name="sessions_by_day"),
+            models.Index(fields=["repo", "line_up"], name="sessions_by_line_up"),
         ]
 
     def __str__(self) -> str:
@@ -374,6 +364,7 @@ class RecordingSession(models.Model):
         """A new one with its id, not stored yet; over when it is given an end."""
         session = cls(repo=repo, author=author, author_name=author.username, commits=list(commits), **fields)
         session.commit_count = len(commits)
+        session.line_up = members.digest(session.participants)
         session.begin_at(started_at)
         if ended_at is not None:
             session.end_at(ended_at)
@@ -382,6 +373,7 @@ class RecordingSession(models.Model):
     def begin_at(self, moment: datetime) -> None:
         """Of a draft: when it began, which is part of its id."""
         self.started_at = moment
+        self.day = moment.astimezone(UTC).date()
         self.session_id = identity.session_id(self.repo.repo_id, identity.identity_id(self.author_name), moment)
 
     def end_at(self, moment: datetime) -> None:
@@ -420,6 +412,9 @@ class RecordingSession(models.Model):
         if "commits" in changed:
             self.commit_count = len(self.commits)
             derived.append("commit_count")
+        if "participants" in changed:
+            self.line_up = members.digest(self.participants)
+            derived.append("line_up")
         if "ended_at" in changed:
             self.end_at(fields["ended_at"])
             derived += ["is_active", "duration"]

@@ -122,6 +122,20 @@ class UntilField(MomentField):
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
+class RepoFilters(serializers.Serializer[Any]):
+    """Which repos to list: one's own, with `visibility=public` everyone's, with an owner and a slug that one."""
+
+    visibility = serializers.ChoiceField(choices=Repo.Visibility.choices, required=False, allow_blank=True)
+    owner = StrictCharField(required=False, help_text="a username; together with `slug`")
+    slug = StrictCharField(required=False, help_text="as in the repo's address; together with `owner`")
+
+    def validate(self, attrs: dict[str, str]) -> dict[str, str]:
+        """An owner or a slug alone names nothing."""
+        if ("owner" in attrs) != ("slug" in attrs):
+            raise serializers.ValidationError("An owner and a slug name a repo together.")
+        return attrs
+
+
 class SessionFilters(serializers.Serializer[Any]):
     """Which sessions to list; what is left out or empty does not narrow."""
 

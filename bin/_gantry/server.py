@@ -47,10 +47,9 @@ class Server:
     def repo_id(self, name: str) -> str:
         """The id of owner/slug: mine, one I collaborate on, or a public one."""
         owner, _, slug = name.partition("/")
-        for whose in ({}, {"visibility": "public"}):
-            for repo in self._all("/api/repos", "repos", whose):
-                if (repo.get("owner"), repo.get("slug")) == (owner, slug):
-                    return self.text(repo, "repoId")
+        for repo in self._all("/api/repos", "repos", {"owner": owner, "slug": slug}):
+            if (repo.get("owner"), repo.get("slug")) == (owner, slug):
+                return self.text(repo, "repoId")
         raise NotFound(f"There is no repo {name}, or it is not yours to see.")
 
     def start(self, repo: str, fields: JSON) -> JSON:

@@ -77,20 +77,27 @@ def _program(name: str, arguments: Sequence[str]) -> str:
 
 
 def _announce(address: tuple[str, int], began: float) -> None:
-    """Say where the product is once it has answered a request, whatever the answer."""
-    while True:
-        connection = http.client.HTTPConnection(*address, timeout=60)
-        try:
-            connection.request("GET", "/health")
-            connection.getresponse().read()
-        except (OSError, http.client.HTTPException):
-            time.sleep(0.05)
-        else:
-            break
-        finally:
-            connection.close()
+    """Say where the product is once it has answered a request without failing; of its first failure, that it fails."""
+    is_told = False
+    while (status := _health(address)) == 0 or status >= 500:
+        if status and not is_told:
+            is_told = True
+            _say(f"It runs and cannot serve yet: /health answers {status}. The lines above say why.")
+        time.sleep(1 if status else 0.05)
     host = f"[{address[0]}]" if ":" in address[0] else address[0]
     _say(f"Ready after {time.monotonic() - began:.1f} s: http://{host}:{address[1]} (Ctrl-C ends it)")
+
+
+def _health(address: tuple[str, int]) -> int:
+    """The status of /health; 0 while nobody answers."""
+    connection = http.client.HTTPConnection(*address, timeout=60)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
 
 
 def _say(sentence: str) -> None:

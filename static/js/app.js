@@ -3,5 +3,9 @@
 import "./time.js";
 import "./theme.js";
 import "./menu.js";
+import "./secret.js";
 import "./sidebar.js";
 import "./conversation.js";
+import "./excerpt.js";
+import "./sources.js";
+import "./search.js";

@@ -155,3 +155,20 @@ def test_filters_narrow_the_list_in_place_and_more_is_fetched(product: Product, 
     expect(rows).to_have_count(1)
     expect(page).to_have_url(re.compile(r"\?.*q=take"))
     assert was_not_reloaded(page)
+
+
+def test_a_secret_that_is_shown_once_is_copied_by_its_button(
+    page: Page, context: BrowserContext, product: Product
+) -> None:
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    make_a_repo_for_two(page, product)
+    for path, make in (("/settings", "Make a token"), ("/studio/alice/night-ferry/settings", "Make an address")):
+        page.goto(product.url + path)
+        if path == "/settings":
+            page.get_by_label("What it is for").fill("a program")
+        page.get_by_role("button", name=make).click()
+        page.get_by_role("button", name="Copy", exact=True).click()
+        shown = page.locator(".secret input").input_value()
+        expect(page.locator(".secret .copy.is-done")).to_be_visible()
+        assert shown
+        assert page.evaluate("navigator.clipboard.readText()") == shown

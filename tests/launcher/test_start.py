@@ -34,6 +34,22 @@ def test_it_answers_where_it_says_and_ctrl_c_ends_everything(checkout: Checkout)
     assert _gone(children)
 
 
+def test_it_is_not_ready_while_it_fails(checkout: Checkout) -> None:
+    """It asks again once the file that it finds is there."""
+    cured = checkout.root / "cured"
+    health = checkout.root / "gantry" / "health.py"
+    health.write_text(
+        "from pathlib import Path\n"
+        "from django.http import HttpResponse\n"
+        f"health = lambda request: HttpResponse(status=200 if Path({str(cured)!r}).exists() else 500)\n"
+    )
+    process = checkout.popen("start", "--port", "0")
+    said = read_until(process, r"Ready|/health answers 500")
+    assert "Ready" not in said[0]
+    cured.touch()
+    assert read_until(process, "Ready after")
+
+
 @pytest.mark.parametrize("fatal", [signal.SIGTERM, signal.SIGKILL])
 def test_it_leaves_no_child_when_it_is_told_to_end_or_killed(checkout: Checkout, fatal: signal.Signals) -> None:
     started = checkout.start()

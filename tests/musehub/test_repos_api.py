@@ -95,6 +95,27 @@ def test_everybodys_public_repos_are_listed_to_anybody(
     assert browser_of(bob).get(f"{REPOS}?visibility=both").status_code == 422
 
 
+def test_a_repo_is_found_by_its_address_by_whoever_may_read_it(
+    repo: Repo, private_repo: Repo, alice: User, bob: User, carol: User, browser_of: BrowserOf
+) -> None:
+    readers, stranger = (browser_of(alice), browser_of(carol)), browser_of(bob)
+    for client in (*readers, stranger, Client()):
+        found = client.get(f"{REPOS}?owner=alice&slug=night-songs").json()
+        assert found == {"repos": [client.get(path_of(repo)).json()], "total": 1, "nextCursor": None}
+    for client in readers:
+        assert names(client, "?owner=alice&slug=sketches") == ["Sketches"]
+        assert names(client, "?owner=alice&slug=sketches&visibility=public") == []
+    for client in (stranger, Client()):
+        assert client.get(f"{REPOS}?owner=alice&slug=sketches").json() == {"repos": [], "total": 0, "nextCursor": None}
+    for query in ("?owner=bob&slug=night-songs", "?owner=alice&slug=night", "?owner=alice&slug=NIGHT-SONGS"):
+        assert names(browser_of(alice), query) == []
+
+
+@pytest.mark.parametrize("query", ["owner=alice", "slug=night-songs", "owner=alice&slug=a%00b", "owner=alice&slug="])
+def test_what_is_no_address_of_a_repo_is_refused(query: str, browser: Client, repo: Repo) -> None:
+    assert browser.get(f"{REPOS}?{query}").status_code == 422
+
+
 def test_repos_come_in_pages(alice: User, browser: Client) -> None:
     for number in range(5):
         recorder.open_repo(alice, name=f"Repo {number}", visibility="private")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from django import template
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import Truncator
 
 from apps.core.markdown import render
 from apps.musehub.models import Activity, RecordingSession
@@ -34,6 +36,24 @@ def studio_hours(seconds: float) -> str:
     """`0.5 h`, `42.3 h`, `1,204 h`."""
     hours = seconds / 3600
     return f"{hours:,.0f} h" if hours >= 100 else f"{hours:.1f} h"
+
+
+@register.filter
+def particulars(session: RecordingSession) -> str:
+    """Who kept it, where, with whom, how many commits, in one line."""
+    commits = session.commit_count
+    parts = (
+        session.author_name,
+        Truncator(session.location).chars(60),
+        f"with {_names(session.participants)}" if session.participants else "",
+        f"{commits} commit{pluralize(commits)}" if commits else "",
+        "its end is before its start" if session.times_conflict else "",
+    )
+    return " · ".join(part for part in parts if part)
+
+
+def _names(people: list[str]) -> str:
+    return ", ".join(people[:5]) + (" and more" if len(people) > 5 else "")
 
 
 @register.filter
@@ -75,10 +95,11 @@ def at(moment: datetime) -> SafeString:
 
 
 def _day(local: datetime) -> str:
-    days = (timezone.localdate() - local.date()).days
+    today = timezone.localdate()
+    days = (today - local.date()).days
     if days in (0, 1):
         return ("Today", "Yesterday")[days]
-    year = "" if local.year == timezone.localdate().year else f" {local.year}"
+    year = "" if local.year == today.year else f" {local.year}"
     return f"{local:%a} {local.day} {local:%b}{year}"
 
 
