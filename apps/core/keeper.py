@@ -1,7 +1,7 @@
 """The thread that keeps house in a serving process: what must happen also when nobody asks.
 
-Jobs are short, synchronous and safe to repeat. One that fails is logged and tried again at its next turn; a database
-that is away for a while must not end the housekeeping.
+Jobs are synchronous and safe to repeat. One that fails, be it that the database is away or that it has a fault, is
+logged and tried again at its next turn; it must not end the housekeeping. What may take long gets a keeper of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from django.db import Error as DatabaseError
 from django.db import connection
 
 log = logging.getLogger(__name__)
@@ -30,8 +29,8 @@ class Job:
 class Keeper(threading.Thread):
     """Runs its jobs until the process ends."""
 
-    def __init__(self, *jobs: Job) -> None:
-        super().__init__(name="keeper", daemon=True)
+    def __init__(self, *jobs: Job, name: str = "keeper") -> None:
+        super().__init__(name=name, daemon=True)
         self._jobs = jobs
 
     def run(self) -> None:
@@ -46,6 +45,6 @@ class Keeper(threading.Thread):
 def _run(job: Job) -> None:
     try:
         job.run()
-    except DatabaseError:
+    except Exception:  # a thread's end is nobody's to catch
         log.exception("job=%s failed; it is tried again in %g s", job.run.__qualname__, job.every)
         connection.close()

@@ -12,7 +12,8 @@
      ├─ LLMTooSlow             llm_too_slow      the answer as a whole took too long
      ├─ LLMCut                 llm_cut           the connection ended before the answer did
      ├─ LLMLineTooLong         llm_line_too_long one line of the stream is over the limit
-     └─ LLMTooLong             llm_too_long      the text of one answer is over the limit
+     ├─ LLMTooLong             llm_too_long      the text of one answer is over the limit
+     └─ LLMEmbeddingUnusable   llm_embedding_unusable  embeddings that cannot be reckoned with
 
 Each `detail` reads `[Error: …]`: what happened and what to do about it. A server's own words are quoted in one line,
 cut short; keys and credentials of ours never are.
@@ -147,6 +148,15 @@ class LLMTooLong(LLMError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The answer was stopped at {limit:,} characters. Ask for less.")
+
+
+class LLMEmbeddingUnusable(LLMError):
+    """What it sent as embeddings cannot be reckoned with."""
+
+    code = "llm_embedding_unusable"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"The model server's embeddings cannot be used. {problem} Check EMBEDDING_MODEL.")
 
 
 def refusal(http_status: int, quote: str = "") -> LLMError:

@@ -134,7 +134,7 @@ async def test_every_error_has_a_code_of_its_own() -> None:
         return [error, *(child for direct in error.__subclasses__() for child in family(direct))]
 
     codes = [error.code for error in family(LLMError)]
-    assert len(codes) == len(set(codes)) == 13
+    assert len(codes) == len(set(codes)) == 14
 
 
 async def test_a_server_that_recovers_is_used_again(nobody_listens: str, scripted_model: ScriptedModel) -> None:

@@ -1,0 +1,324 @@
+"""Vectors in a real Chroma, embedded and as a server: whose they are, and what happens when it fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from pytest_django import Settings
+
+from apps.core import vectors
+from apps.core.vectors import EmbedderMismatch, Match, VectorsElsewhere, VectorStore, VectorsUnavailable
+from tests.servers import free_port
+
+ALICE, BOB = 1, 1 + vectors.SHARDS  # they share a shard
+
+EAST, NORTH = np.array([1, 0, 0], np.float32), np.array([0, 1, 0], np.float32)
+BETWEEN = np.array([1, 1, 0], np.float32) / np.float32(2**0.5)
+
+pytestmark = [
+    pytest.mark.filterwarnings("default::DeprecationWarning"),  # Chroma's imports and settings warn of themselves
+    pytest.mark.filterwarnings("default::pytest.PytestUnhandledThreadExceptionWarning"),
+]
+
+Open = Callable[..., VectorStore]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, settings: Settings) -> Path:
+    settings.DATA_DIR, settings.CHROMA_HOST = tmp_path, ""
+    return tmp_path / "vectors"
+
+
+@pytest.fixture
+def opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Stores as a process opens them; all are closed with the test. A search waits for them to be open."""
+    monkeypatch.setattr(vectors, "SEARCH_SECONDS", 30.0)
+    stores: list[VectorStore] = []
+
+    def opening(embedder: str = "compass") -> VectorStore:
+        stores.append(VectorStore(embedder, 3))
+        return stores[-1]
+
+    yield opening
+    for store in stores:
+        store.close()
+
+
+def everything(ids: object) -> object:
+    return ids
+
+
+def near(store: VectorStore, owner: int, vector: np.ndarray = EAST, limit: int = 10) -> list[int]:
+    return [match.id for match in store.search(owner, vector, limit, everything)]
+
+
+def test_the_nearest_come_first(opened: Open) -> None:
+    store = opened()
+    store.add(ALICE, {1: NORTH, 2: BETWEEN, 3: EAST})
+    found = store.search(ALICE, EAST, 2, everything)
+    assert [match.id for match in found] == [3, 2]
+    assert [round(match.score, 3) for match in found] == [1.0, 0.707]
+    assert store.count() == 3
+
+
+def test_a_vector_is_replaced_and_deleted_any_number_of_times(opened: Open) -> None:
+    store = opened()
+    for _ in range(2):
+        store.add(ALICE, {1: NORTH, 2: EAST})
+    store.add(ALICE, {1: EAST})
+    assert store.count() == 2
+    assert np.allclose(store.vectors(ALICE, [1, 99])[1], EAST)
+    for _ in range(2):
+        store.delete(ALICE, [1, 99])
+    assert near(store, ALICE) == [2]
+    assert store.vectors(ALICE, [1]) == {}
+    assert store.vectors(ALICE, []) == {}
+
+
+def test_what_is_not_kept_is_not_found_whatever_shares_the_shard(opened: Open) -> None:
+    store = opened()
+    store.add(BOB, dict.fromkeys(range(1_000, 1_300), EAST))
+    store.add(ALICE, {1: BETWEEN, 2: NORTH})
+    mine = {1, 2}
+    found = store.search(ALICE, EAST, 2, lambda ids: [pk for pk in ids if pk in mine])
+    assert [match.id for match in found] == [1, 2]
+    assert store.search(ALICE, EAST, 2, lambda ids: []) == []
+
+
+def test_it_outlives_the_process(opened: Open) -> None:
+    first = opened()
+    first.add(ALICE, {1: EAST})
+    assert first.was_rebuilt
+    first.acknowledge_rebuilt()
+    first.close()
+    second = opened()
+    assert not second.was_rebuilt
+    assert second.search(ALICE, EAST, 1, everything) == [Match(1, pytest.approx(1))]
+
+
+def test_a_store_that_nobody_acknowledged_is_still_new(opened: Open) -> None:
+    first = opened()
+    first.add(ALICE, {1: EAST})
+    first.close()
+    assert opened().was_rebuilt
+
+
+def test_no_text_and_no_stranger_is_told(opened: Open, folder: Path) -> None:
+    store = opened()
+    store.add(ALICE, {1: EAST})
+    assert not any(name.startswith("posthog") for name in sys.modules)
+    assert "onnxruntime" not in sys.modules
+
+
+def test_another_embedders_vectors_are_noticed_and_not_mixed(opened: Open) -> None:
+    first = opened()
+    first.add(ALICE, {1: EAST})
+    first.close()
+    second = opened("sextant")
+    with pytest.raises(EmbedderMismatch) as refused:
+        near(second, ALICE)
+    assert (refused.value.found, refused.value.wanted) == ("compass", "sextant")
+    second.clear()
+    assert second.was_rebuilt
+    assert near(second, ALICE) == []
+    second.add(ALICE, {2: NORTH})
+    assert second.count() == 1
+
+
+def test_another_process_is_kept_out_until_this_one_is_gone(opened: Open, tmp_path: Path) -> None:
+    hold = (
+        "import fcntl, os, sys; f = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT); fcntl.flock(f, fcntl.LOCK_EX);"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", hold, str(tmp_path / "vectors.lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline()
+        store = opened()
+        with pytest.raises(VectorsElsewhere):
+            store.count()
+        other.kill()
+    assert store.count() == 0
+
+
+# --- Corrupt folders
+
+
+def _garble(path: Path) -> None:
+    path.write_bytes(os.urandom(path.stat().st_size))
+
+
+def _cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _fill(store: VectorStore) -> None:
+    # More than Chroma keeps in its log before it writes an index.
+    dice = np.random.default_rng(1)
+    store.add(ALICE, {pk: dice.random(3, np.float32) for pk in range(1_200)})
+    store.acknowledge_rebuilt()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil"),
+    [
+        ("chroma.sqlite3", _garble),
+        ("chroma.sqlite3", _cut),
+        ("*/header.bin", _garble),
+        ("*/data_level0.bin", _garble),
+        ("*/data_level0.bin", _cut),
+        ("*/index_metadata.pickle", _cut),
+    ],
+)
+def test_a_corrupt_store_is_noticed_and_begun_anew(
+    opened: Open, folder: Path, file: str, spoil: Callable[[Path], None]
+) -> None:
+    _fill(opened())
+    (path,) = folder.glob(file)
+    spoil(path)
+    store = opened()
+    with suppress(VectorsUnavailable):
+        near(store, ALICE)
+        store.vectors(ALICE, [0, 600, 1_199])
+    assert store.was_rebuilt
+    store.add(ALICE, {1: EAST})
+    assert near(store, ALICE) == [1]
+
+
+@pytest.mark.parametrize("loss", ["folder", "index", "emptied"])
+def test_a_loss_is_noticed(opened: Open, folder: Path, loss: str) -> None:
+    _fill(opened())
+    match loss:
+        case "folder":
+            shutil.rmtree(folder)
+        case "index":
+            shutil.rmtree(next(folder.glob("*/header.bin")).parent)
+        case "emptied":
+            os.truncate(folder / "chroma.sqlite3", 0)
+    store = opened()
+    with suppress(VectorsUnavailable):
+        near(store, ALICE)
+    assert store.was_rebuilt
+    store.add(ALICE, {1: EAST})
+    assert near(store, ALICE) == [1]
+
+
+# --- A server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Chroma server of its own on loopback."""
+    folder, port = tmp_path_factory.mktemp("chroma"), free_port()
+    command = [
+        Path(sys.executable).parent / "chroma",
+        "run",
+        "--path",
+        folder,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        f"{port}",
+    ]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    with subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL) as process:
+        url = f"http://127.0.0.1:{port}"
+        _await_answer(f"{url}/api/v2/heartbeat", process)
+        yield url
+        process.kill()
+
+
+def _await_answer(url: str, process: subprocess.Popen[bytes]) -> None:
+    with httpx.Client() as http:
+        for _ in range(600):
+            try:
+                http.get(url)
+            except httpx.TransportError:
+                with pytest.raises(subprocess.TimeoutExpired):
+                    process.wait(0.05)  # nothing announces that a port is open
+            else:
+                return
+    pytest.fail("Chroma's server does not start")
+
+
+def test_a_server_does_as_well(opened: Open, folder: Path, settings: Settings, server: str) -> None:
+    settings.CHROMA_HOST = server
+    store = opened()
+    assert store.was_rebuilt
+    store.acknowledge_rebuilt()
+    store.add(ALICE, {1: EAST, 2: NORTH})
+    store.add(BOB, {3: EAST})
+    assert store.search(ALICE, EAST, 1, lambda ids: [pk for pk in ids if pk != 3]) == [Match(1, pytest.approx(1))]
+    store.delete(ALICE, [1])
+    assert store.count() == 2
+    store.close()
+    assert not opened().was_rebuilt
+    store.clear()
+    assert not folder.exists()
+
+
+def test_a_server_that_is_down_is_said_and_used_when_it_is_back(opened: Open, settings: Settings, server: str) -> None:
+    settings.CHROMA_HOST = f"http://127.0.0.1:{free_port()}"
+    store = opened()
+    with pytest.raises(VectorsUnavailable):
+        store.count()
+    settings.CHROMA_HOST = server
+    assert store.count() == 0
+
+
+@pytest.fixture
+def silent(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server that takes connections and never says a word."""
+    monkeypatch.setattr(vectors, "CALL_SECONDS", 0.3)
+    monkeypatch.setattr(vectors, "SEARCH_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        settings.CHROMA_HOST = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield
+
+
+def test_nobody_waits_for_a_server_that_hangs(opened: Open, silent: None) -> None:
+    store = opened()
+    for _ in range(2):
+        began = time.monotonic()
+        with pytest.raises(VectorsUnavailable):
+            near(store, ALICE)
+        assert time.monotonic() - began < 2.5  # the first call imports Chroma
+
+
+def test_nobody_waits_for_chroma_itself(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = opened()
+    store.add(ALICE, {1: EAST})
+    monkeypatch.setattr(vectors, "CALL_SECONDS", 0.2)
+    hanging = threading.Event()
+    monkeypatch.setattr(store._chroma, "count", lambda: hanging.wait(20) and 7)
+    with pytest.raises(VectorsUnavailable):
+        store.count()
+    began = time.monotonic()
+    with pytest.raises(VectorsUnavailable):
+        near(store, ALICE)
+    assert time.monotonic() - began < 0.1
+    hanging.set()
+    assert _eventually(lambda: near(store, ALICE)) == [1]
+
+
+def _eventually(ask: Callable[[], list[int]]) -> list[int]:
+    """The first answer: the thread needs a moment to come back."""
+    for _ in range(1_000):
+        try:
+            return ask()
+        except VectorsUnavailable:
+            threading.Event().wait(0.01)
+    pytest.fail("it never came back")
