@@ -39,6 +39,10 @@ STANDARDS = {
     "session_stop": Standard("ms", floor=25, aim=12),
     "sessions_first_page": Standard("ms", floor=25, aim=12),
     "repo_page": Standard("ms", floor=80, aim=40),
+    "search_rare": Standard("ms", floor=20, aim=10),
+    "search_common": Standard("ms", floor=20, aim=10),
+    "search_absent": Standard("ms", floor=20, aim=10),
+    "conversations_first_page": Standard("ms", floor=20, aim=10),
 }
 
 

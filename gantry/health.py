@@ -8,11 +8,12 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 
 from apps.llm import catalog
+from apps.memory import outbox
 
 
 def health(request: HttpRequest) -> JsonResponse:
     """Healthy, or degraded by what is down; 503 only when the database is. `off` is what was never switched on."""
-    checks = {"database": _database(), "llm": _llm(), "memory": "off"}
+    checks = {"database": _database(), "llm": _llm(), "memory": outbox.state()}
     state = "degraded" if "down" in checks.values() else "healthy"
     body = {"status": state, "version": settings.VERSION, "checks": checks}
     return JsonResponse(body, status=503 if checks["database"] == "down" else 200)

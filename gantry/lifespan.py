@@ -8,12 +8,17 @@ import sys
 
 from apps.accounts import leases
 from apps.conversations import engine
+from apps.core import fulltext, vectors
 from apps.core.keeper import Job, Keeper
 from apps.core.requests import Receive, Scope, Send
 from apps.llm.client import warm_up
+from apps.memory import extraction, outbox
 
 SWEEP_SECONDS = 0.5
 ORPHANS_SECONDS = 2.0
+LEFT_BEHIND_SECONDS = 60.0
+OUTBOX_SECONDS = 0.5
+PURGE_SECONDS = 2.0
 
 
 def start() -> None:
@@ -22,19 +27,25 @@ def start() -> None:
     # What was imported stays: the collector need not look at it again and again while answers are written.
     gc.collect()
     gc.freeze()
-    Keeper(Job(SWEEP_SECONDS, leases.sweep), Job(ORPHANS_SECONDS, engine.recover_orphans)).start()
+    Keeper(
+        Job(SWEEP_SECONDS, leases.sweep),
+        Job(ORPHANS_SECONDS, engine.recover_orphans),
+        Job(LEFT_BEHIND_SECONDS, engine.delete_left_behind),
+    ).start()
+    Keeper(Job(OUTBOX_SECONDS, outbox.work), Job(PURGE_SECONDS, fulltext.purge), name="vectors").start()
+    Keeper(Job(OUTBOX_SECONDS, extraction.work), name="entities").start()
     _end_with_daphne()
 
 
 def _end_with_daphne() -> None:
-    """Have the replies being written stored before daphne's reactor stops."""
+    """Tidy up before daphne's reactor stops."""
     if "daphne.server" not in sys.modules:
         return
     from twisted.internet import reactor
     from twisted.internet.defer import Deferred
 
     def ending() -> Deferred[None]:
-        return Deferred.fromFuture(asyncio.ensure_future(engine.shutdown()))
+        return Deferred.fromFuture(asyncio.ensure_future(_end()))
 
     reactor.addSystemEventTrigger("before", "shutdown", ending)  # type: ignore[arg-type]  # a zope interface, misread
 
@@ -43,5 +54,11 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     """The ASGI lifespan protocol, for servers that speak it."""
     while (message := await receive())["type"] != "lifespan.shutdown":
         await send({"type": f"{message['type']}.complete"})
-    await engine.shutdown()
+    await _end()
     await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _end() -> None:
+    """Store the replies being written; close the vectors, which otherwise have to be looked over at the next start."""
+    await engine.shutdown()
+    await asyncio.to_thread(vectors.close)

@@ -58,6 +58,7 @@ INSTALLED_APPS = [
     "apps.core",
     "apps.accounts",
     "apps.llm",
+    "apps.memory",
     "apps.conversations",
     "apps.musehub",
     "django.contrib.admin",
@@ -229,6 +230,10 @@ LLM_CONTEXT_TOKENS = env.int("LLM_CONTEXT_TOKENS", default=0)
 
 # --- Long-term memory
 CHROMA_HOST = env.str("CHROMA_HOST", default="")
+EMBEDDING_MODEL = env.str("EMBEDDING_MODEL", default="")
+EXTRACT_WITH_LLM = env.bool("EXTRACT_WITH_LLM", default=False)
+# A reply waits for memory no longer than this.
+MEMORY_TIMEOUT = env.float("MEMORY_TIMEOUT", default=1.0)
 
 # --- Recording sessions
 STUDIO_FORGOTTEN_HOURS = env.float("STUDIO_FORGOTTEN_HOURS", default=12)

@@ -23,10 +23,12 @@ urlpatterns = [
     path("api/auth/", include("apps.accounts.api_urls")),
     path("api/chat/", include("apps.conversations.api_urls")),
     path("api/", include("apps.llm.urls")),
+    path("api/", include("apps.memory.api_urls")),
     path("api/", include("apps.musehub.api_urls")),
     path("admin/", admin.site.urls),
     path("", include("apps.accounts.urls")),
     path("", include("apps.conversations.urls")),
+    path("", include("apps.memory.urls")),
     path("", include("apps.musehub.urls")),
 ]
 

@@ -165,7 +165,7 @@ def test_health_is_told_to_anybody(client: Client, settings: Any) -> None:
     assert response.json() == {
         "status": "healthy",
         "version": "2.0.0",
-        "checks": {"database": "ok", "llm": "off", "memory": "off"},
+        "checks": {"database": "ok", "llm": "off", "memory": "ok"},
     }
 
 

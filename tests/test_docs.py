@@ -27,6 +27,7 @@ from apps.conversations.html_stream import HtmlStream
 from apps.conversations.models import Conversation, Message
 from apps.core.errors import GantryError
 from apps.core.realtime import JsonConsumer, error_frame
+from apps.memory import serializers as memory
 from apps.musehub import events as studio
 from apps.musehub.consumers import StudioConsumer
 from apps.musehub.models import Activity
@@ -141,7 +142,7 @@ def taken(operation: dict[str, Any], components: dict[str, Any]) -> set[str]:
 
 def test_every_request_is_documented_with_what_it_takes(protocol: str) -> None:
     schema = SchemaGenerator().get_schema(request=None, public=True)
-    for heading in ("Accounts", "Conversations", "MuseHub"):
+    for heading in ("Accounts", "Conversations", "Memory", "MuseHub"):
         for request, takes, _ in rows(section(protocol, heading)):
             method, path = codes(request)[0].split(" ")
             operation = schema["paths"][path][method.lower()]
@@ -162,6 +163,9 @@ def test_every_object_is_documented_with_its_fields(protocol: str) -> None:
         "Recording session": studio.SessionJSON.__annotations__,
         "Collaborator": studio.CollaboratorJSON.__annotations__,
         "Activity": studio.ActivityJSON.__annotations__,
+        "Remembered": memory.MemoryJSON.__annotations__,
+        "Entity": memory.EntityJSON.__annotations__,
+        "Relation": memory.RelationJSON.__annotations__,
     }.items():
         described = next(re.finditer(r"(?:^\|.*\n)+", section(protocol, heading), flags=re.MULTILINE))[0]
         assert first_column(described) == list(fields), heading

@@ -35,6 +35,7 @@ from apps.conversations.engine.events import (
 )
 from apps.conversations.engine.follow import TERMINAL_TYPES
 from apps.conversations.models import Conversation, Message, Place, attach_siblings
+from apps.conversations.search import FoundJSON, Query, result_json, search
 from apps.conversations.serializers import (
     ChangeConversation,
     CreateConversation,
@@ -54,6 +55,8 @@ CONVERSATION = schema_of(ConversationJSON)
 MESSAGE = schema_of(MessageJSON)
 MAX_PAGE = 200
 DEFAULT_PAGE = 50
+MAX_RESULTS = 100
+DEFAULT_RESULTS = 20
 STREAM = OpenApiResponse(
     MESSAGE,
     description="An event stream of `created`, `delta` … and one of `done`, `stopped`, `error`; see docs/protocol.md.",
@@ -141,7 +144,7 @@ class Conversations(View):
     def get(self, request: Request) -> Response:
         """Pinned first, then the newest activity; the next page is in the `Link` header."""
         archived = request.query_params.get("archived") == "true"
-        mine = Conversation.objects.visible_to(self.person).filter(archived=archived).by_activity()
+        mine = Conversation.objects.visible_to(self.person).kept().filter(archived=archived).by_activity()
         if cursor := request.query_params.get("cursor"):
             mine = mine.after(read_cursor(cursor))
         size = self.page_size()
@@ -297,6 +300,25 @@ class Head(View):
             conversation.show(message)
             tell(conversation)
         return Response(conversation_json(conversation))
+
+
+class Search(View):
+    """What was said, found again."""
+
+    @extend_schema(
+        operation_id="chat_search",
+        parameters=[
+            OpenApiParameter("q", description="Words and filters; see docs/protocol.md."),
+            OpenApiParameter("limit", int, description=f"1 to {MAX_RESULTS}"),
+        ],
+        responses={200: schema_of(FoundJSON)},
+    )
+    def get(self, request: Request) -> Response:
+        """Titles and messages by words and by meaning, best first."""
+        raw = request.query_params.get("limit")
+        limit = query_integer(raw, name="limit", default=DEFAULT_RESULTS, low=1, high=MAX_RESULTS)
+        found = search(self.person, Query.read(request.query_params.get("q", "")), limit=limit)
+        return Response({"results": [result_json(result) for result in found]})
 
 
 class Events(View):

@@ -11,6 +11,7 @@ urlpatterns = [
     path("conversations/<int:pk>/events", api.Events.as_view()),
     path("conversations/<int:pk>/stop", api.Stop.as_view()),
     path("conversations/<int:pk>/head", api.Head.as_view()),
+    path("search", api.Search.as_view()),
     path("messages/<int:pk>", api.MessageDetail.as_view()),
     path("messages/<int:pk>/regenerate", api.Regenerate.as_view()),
 ]

@@ -27,6 +27,8 @@ TITLE_LENGTH = 60
 # A process that has not reported for this long while it ran replies is gone.
 BOOT_GONE_SECONDS = 5
 BEAT_SECONDS = 1.0
+# How long a temporary conversation outlives its last question.
+TEMPORARY_FOR = timedelta(hours=1)
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -35,6 +37,15 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
     def visible_to(self, user: User) -> Self:
         """Those of one person: the only door."""
         return self.filter(owner_id=user.pk)
+
+    def kept(self) -> Self:
+        """Not temporary: those that lists and searches show."""
+        return self.filter(temporary=False)
+
+    def left_behind(self, now: datetime) -> Self:
+        """Temporary ones that nobody has written in for so long that nobody will."""
+        quiet = self.filter(temporary=True, updated_at__lt=now - TEMPORARY_FOR)
+        return quiet.exclude(messages__status=Message.Status.STREAMING)
 
     def active(self) -> Self:
         """Not archived."""
@@ -118,6 +129,11 @@ class Conversation(models.Model):
         # The admin's log keeps this text after the conversation is deleted, so it tells nothing of it.
         return f"Conversation {self.pk}"
 
+    @property
+    def is_remembered(self) -> bool:
+        """Whether it goes into its owner's memory, and draws on it."""
+        return self.memory and not self.temporary
+
     def change(self, fields: Mapping[str, object]) -> None:
         """Set some of title, pinned, archived, model and memory. Activity is not moved."""
         for name, value in fields.items():
@@ -187,6 +203,12 @@ class MessageQuerySet(models.QuerySet["Message"]):
         with connections[self.db].cursor() as cursor:
             cursor.executemany(_CHECKPOINT_SQL, rows)
 
+    def ids_to(self, leaf_id: int | None) -> list[int]:
+        """The ids from the leaf upwards, to the beginning."""
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(_IDS_SQL, [leaf_id])
+            return [pk for (pk,) in cursor.fetchall()]
+
     def branch_to(self, leaf_id: int | None, *, limit: int, before: int | None = None) -> list[Message]:
         """Up to `limit` messages from the leaf upwards (only those with an id below `before`), oldest first."""
         if leaf_id is None:
@@ -198,15 +220,19 @@ class MessageQuerySet(models.QuerySet["Message"]):
 _CHECKPOINT_SQL = "UPDATE conversations_message SET content = %s, seq = %s WHERE id = %s AND status = %s"
 
 # The walk carries ids alone, so that its cost does not depend on how much was written.
-_BRANCH_SQL = """
+_WALK_SQL = """
     WITH RECURSIVE branch (id, parent_id) AS (
         SELECT id, parent_id FROM conversations_message WHERE id = %s
         UNION ALL
         SELECT up.id, up.parent_id FROM conversations_message up JOIN branch ON up.id = branch.parent_id
     )
+"""
+_IDS_SQL = f"{_WALK_SQL} SELECT id FROM branch"  # noqa: S608 -- both parts stand here
+_BRANCH_SQL = f"""
+    {_WALK_SQL}
     SELECT * FROM conversations_message
     WHERE id IN (SELECT id FROM branch WHERE id < %s ORDER BY id DESC LIMIT %s)
-"""
+"""  # noqa: S608 -- as above
 
 
 class Message(models.Model):

@@ -49,7 +49,7 @@ class Sidebar:
     @classmethod
     def of(cls, user: User, *, is_archived: bool = False, after: Place | None = None) -> Sidebar:
         """The part that follows the place `after`, or the first one."""
-        mine = Conversation.objects.visible_to(user)
+        mine = Conversation.objects.visible_to(user).kept()
         rows = (mine.archived() if is_archived else mine.active()).by_activity()
         if after is not None:
             rows = rows.after(after)

@@ -9,5 +9,7 @@ urlpatterns = [
     path("c/<int:conversation_id>", views.conversation, name="conversation"),
     path("c/<int:conversation_id>/messages", views.messages, name="messages"),
     path("c/<int:conversation_id>/messages/<int:message_id>", views.message, name="message"),
+    path("c/<int:conversation_id>/messages/<int:message_id>/sources", views.sources, name="sources"),
+    path("search", views.search, name="search"),
     path("conversations", views.conversations, name="conversations"),
 ]

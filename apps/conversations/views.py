@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -20,11 +20,20 @@ from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from apps.accounts.models import User
+from apps.conversations import search as searching
+from apps.conversations.excerpt import Excerpt, messages_below
 from apps.conversations.models import Conversation, Message, attach_siblings
 from apps.conversations.sidebar import Sidebar, read_place
+from apps.conversations.sources import Sources
 from apps.core.pages import as_id, reader_time_zone
 
 MESSAGES_A_PAGE = 40
+# A page that opens at a message further up than this shows the messages around it instead of all those below.
+FARTHEST_BELOW = 200
+ABOVE_TARGET = 5
+RESULTS_A_PAGE = 50
+# The controls of the search page, each by the name of the filter that it stands for.
+CONTROLS = ("in", "from", "after", "before", "pinned", "archived")
 
 
 class PageRequest(HttpRequest):
@@ -65,16 +74,53 @@ def _sign_in(request: PageRequest) -> HttpResponse:
 
 @page
 def new_chat(request: PageRequest) -> HttpResponse:
-    """The empty page with a composer; the conversation is made when something is sent."""
+    """The empty page with a composer; the conversation is made when something is sent, temporary if so asked."""
     return _chat(request, None, [], has_earlier=False)
 
 
 @page
 def conversation(request: PageRequest, conversation_id: int) -> HttpResponse:
-    """A conversation with the newest messages of its active branch."""
+    """A conversation with the newest messages of its active branch; with `?at=`, as many as it takes to reach that
+    message, or where that is too far or another branch, the messages around it."""
     shown = _conversation_or_404(request, conversation_id)
-    branch, has_earlier = shown.branch(limit=MESSAGES_A_PAGE)
+    limit, at = MESSAGES_A_PAGE, _number(request, "at")
+    if at is not None and (target := shown.messages.filter(pk=at).first()):
+        below = messages_below(shown, target)
+        if below is None or below > FARTHEST_BELOW:
+            return _excerpt(request, Excerpt.around(shown, target))
+        limit = max(limit, below + 1 + ABOVE_TARGET)
+    branch, has_earlier = shown.branch(limit=limit)
     return _chat(request, shown, branch, has_earlier=has_earlier)
+
+
+def _excerpt(request: PageRequest, excerpt: Excerpt) -> HttpResponse:
+    conversation = excerpt.message.conversation
+    context = {
+        "conversation": conversation,
+        "excerpt": excerpt,
+        "current_id": conversation.pk,
+        "sidebar": Sidebar.of(request.user),
+    }
+    return render(request, "conversations/excerpt.html", context)
+
+
+@page
+def search(request: PageRequest) -> HttpResponse:
+    """What was said, found again. While somebody types, the results alone are asked for."""
+    query = searching.Query.read(_search_text(request.GET))
+    results = searching.search(request.user, query, limit=RESULTS_A_PAGE)
+    context: dict[str, object] = {"query": query, "results": results, "is_full": len(results) == RESULTS_A_PAGE}
+    if request.htmx.target == "found":
+        return render(request, "conversations/_found.html", context)
+    context["is_controlled"] = any(request.GET.get(name) for name in CONTROLS)
+    context["sidebar"] = Sidebar.of(request.user)
+    return render(request, "conversations/search.html", context)
+
+
+def _search_text(asked: QueryDict) -> str:
+    """What was typed, and the controls as the filters that they stand for; a typed one outdoes its control."""
+    chosen = [f"{name}:{value}" for name in CONTROLS if (value := asked.get(name))]
+    return " ".join([*chosen, asked.get("q", "")])
 
 
 def _chat(
@@ -85,6 +131,7 @@ def _chat(
         "messages": branch,
         "has_earlier": has_earlier,
         "current_id": shown.pk if shown else None,
+        "is_temporary": shown.temporary if shown else "temporary" in request.GET,
         "blank_question": blank(Message.Role.USER),
         "blank_reply": blank(Message.Role.ASSISTANT),
         "base": "_boosted.html" if request.htmx.boosted else "base.html",
@@ -120,6 +167,13 @@ def message(request: PageRequest, conversation_id: int, message_id: int) -> Http
     found = get_object_or_404(Message.objects.visible_to(request.user), pk=message_id, conversation_id=conversation_id)
     attach_siblings([found])
     return render(request, "conversations/_message.html", {"message": found})
+
+
+@page
+def sources(request: PageRequest, conversation_id: int, message_id: int) -> HttpResponse:
+    """The memories that a reply was told of."""
+    reply = get_object_or_404(Message.objects.visible_to(request.user), pk=message_id, conversation_id=conversation_id)
+    return render(request, "conversations/_sources.html", {"sources": Sources.of(request.user, reply)})
 
 
 @page

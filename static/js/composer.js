@@ -13,16 +13,16 @@ export class Composer {
   #area;
   #select;
   #on;
-  #conversationId;
+  #name;
   #isStreaming = false;
   #isClosed = false;
   #lookAgain;
 
-  /** `on`: send(text), model(name), reachable(boolean). */
-  constructor(form, conversationId, on) {
+  /** `name` is that of the draft. `on`: send(text), model(name), reachable(boolean). */
+  constructor(form, name, on) {
     this.#form = form;
     this.#on = on;
-    this.#conversationId = conversationId;
+    this.#name = name;
     this.#area = form.elements.content;
     this.#select = form.elements.model;
     this.#area.value = kept(this.#key) ?? this.#area.value;
@@ -66,7 +66,7 @@ export class Composer {
   /** The new chat has become a conversation. */
   moveTo(conversationId) {
     keep(this.#key, "");
-    this.#conversationId = conversationId;
+    this.#name = conversationId;
     this.#changed();
   }
 
@@ -91,7 +91,7 @@ export class Composer {
   }
 
   get #key() {
-    return `draft:${this.#conversationId ?? "new"}`;
+    return `draft:${this.#name}`;
   }
 
   #changed() {

@@ -47,8 +47,10 @@ class ConversationElement extends HTMLElement {
     const templates = [...this.querySelectorAll("template[data-message]")].map((each) => [each.dataset.message, each]);
     const thread = this.querySelector(".thread");
     this.#thread = new Thread(thread, Object.fromEntries(templates), (clientId) => this.#arrived(clientId));
-    this.#outbox = new Outbox(this.conversationId);
-    this.#composer = new Composer(this.querySelector(".composer"), this.conversationId, {
+    // What is written for a temporary chat must not turn up in another new one.
+    const name = this.conversationId ?? (this.#isTemporary ? "temporary" : "new");
+    this.#outbox = new Outbox(name);
+    this.#composer = new Composer(this.querySelector(".composer"), name, {
       send: (text) => this.#send(text),
       model: (name) => this.#remember(name),
       reachable: (isReachable) => (this.querySelector(".no-model").hidden = isReachable),
@@ -58,11 +60,12 @@ class ConversationElement extends HTMLElement {
     addEventListener("offline", this.#showConnection);
     this.#showOutbox();
     this.#settle();
-    this.#follow = new Follow(thread, this.querySelector(".dock"), this.querySelector(".below"));
+    const target = thread.querySelector(":scope > .message:target");
+    this.#follow = new Follow(thread, this.querySelector(".dock"), this.querySelector(".below"), target);
     this.#awaitEarlier();
     if (this.conversationId) this.#open();
     this.#composer.loadModels();
-    this.#composer.focus();
+    if (!target) this.#composer.focus();
     this.#say("conversation:shown", { id: this.conversationId });
   }
 
@@ -77,6 +80,10 @@ class ConversationElement extends HTMLElement {
 
   get conversationId() {
     return Number(this.dataset.id) || null;
+  }
+
+  get #isTemporary() {
+    return "temporary" in this.dataset;
   }
 
   get #path() {
@@ -112,7 +119,9 @@ class ConversationElement extends HTMLElement {
     this.#known = conversation;
     this.dataset.updatedAt = conversation.updated_at;
     const topbar = this.querySelector(".topbar");
-    Object.assign(topbar.dataset, { conversation: conversation.id, pinned: conversation.pinned, archived: conversation.archived });
+    const { pinned, archived, memory, temporary } = conversation;
+    Object.assign(topbar.dataset, { conversation: conversation.id, pinned, archived, memory, temporary });
+    if (temporary) this.querySelector('[data-action="end"]').hidden = false;
     const title = topbar.querySelector(".title");
     if (title) title.textContent = conversation.title;
     topbar.querySelector("[popovertarget=conversation-menu]").hidden = false;
@@ -310,7 +319,8 @@ class ConversationElement extends HTMLElement {
   }
 
   async #makeNow(model) {
-    const conversation = await api("POST", "/api/chat/conversations", model ? { model } : {});
+    const temporary = this.#isTemporary;
+    const conversation = await api("POST", "/api/chat/conversations", { temporary, ...(model && { model }) });
     this.dataset.id = conversation.id;
     this.#outbox.moveTo(conversation.id);
     this.#composer.moveTo(conversation.id);

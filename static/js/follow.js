@@ -13,15 +13,16 @@ export class Follow {
   #size = { width: 0, height: 0 };
   #observer = new ResizeObserver(() => this.#grown());
 
-  /** `dock` covers the end of the page, and grows as well. */
-  constructor(thread, dock, pill) {
+  /** `dock` covers the end of the page, and grows as well. The page opens at the `target`, or at its end. */
+  constructor(thread, dock, pill, target) {
     this.#thread = thread;
     this.#pill = pill;
     this.#observer.observe(thread);
     this.#observer.observe(dock);
     addEventListener("scroll", this.#scrolled, { passive: true });
     addEventListener("resize", this.#resized);
-    this.toEnd();
+    if (target) this.#stayAt(target);
+    else this.toEnd();
   }
 
   stop() {
@@ -33,6 +34,12 @@ export class Follow {
   toEnd() {
     this.#isFollowing = true;
     scrollTo({ top: page.scrollHeight, behavior: "instant" });
+    this.#remember();
+  }
+
+  #stayAt(target) {
+    this.#isFollowing = false;
+    target.scrollIntoView({ block: "start", behavior: "instant" });
     this.#remember();
   }
 

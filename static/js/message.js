@@ -106,7 +106,7 @@ export class MessageView {
   /** Everything about it except what it says in HTML. */
   update(json) {
     const { element } = this;
-    element.id = `m${json.id}`;
+    element.id = `message-${json.id}`;
     element.classList.remove("is-pending");
     Object.assign(element.dataset, {
       id: json.id, status: json.status, parent: json.parent_id ?? "", clientId: json.client_id ?? "", siblings: json.siblings.join(" "),
@@ -127,8 +127,11 @@ export class MessageView {
     if (json.role === "assistant") this.begun(json);
   }
 
-  /** Which model is asked, and what it was not told. */
-  begun({ model, degraded }) {
+  /** Which model is asked, what it was told from memory, and what it was not told. */
+  begun({ model, sources, degraded }) {
+    const told = this.element.querySelector(".sources");
+    told.hidden = sources.length === 0;
+    told.querySelector(".count").textContent = `${sources.length} ${sources.length === 1 ? "memory" : "memories"}`;
     this.element.querySelector(".model").textContent = model ?? "";
     for (const line of this.element.querySelectorAll("[data-degraded]")) line.hidden = !degraded.includes(line.dataset.degraded);
   }

@@ -6,8 +6,8 @@ export class Outbox {
   #key;
   #items;
 
-  constructor(conversationId) {
-    this.#key = keyOf(conversationId);
+  constructor(name) {
+    this.#key = keyOf(name);
     this.#items = JSON.parse(kept(this.#key) ?? "[]");
   }
 
@@ -43,4 +43,4 @@ export class Outbox {
   }
 }
 
-const keyOf = (conversationId) => `outbox:${conversationId ?? "new"}`;
+const keyOf = (name) => `outbox:${name}`;

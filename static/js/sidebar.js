@@ -33,7 +33,7 @@ function mark() {
 }
 
 function describe(row, conversation) {
-  Object.assign(row.dataset, { conversation: conversation.id, pinned: conversation.pinned, archived: conversation.archived, updatedAt: conversation.updated_at });
+  Object.assign(row.dataset, { conversation: conversation.id, pinned: conversation.pinned, archived: conversation.archived, memory: conversation.memory, updatedAt: conversation.updated_at });
   const link = row.querySelector(".title");
   row.querySelector(".icon")?.setAttribute("aria-label", `More about “${conversation.title}”`);
   if (!link) return;
@@ -42,7 +42,7 @@ function describe(row, conversation) {
 }
 
 function add(conversation) {
-  if (isArchiveShown() !== conversation.archived || leaving.has(conversation.id)) return;
+  if (conversation.temporary || isArchiveShown() !== conversation.archived || leaving.has(conversation.id)) return;
   const row = copyOf(document.getElementById("conversation-row"));
   describe(row, conversation);
   list.querySelector(".nothing")?.remove();
@@ -79,6 +79,7 @@ function drop(row) {
 }
 
 function update(conversation) {
+  if (conversation.temporary) return;
   const row = rowOf(conversation.id);
   if (!row) return conversation.archived === isArchiveShown() && !leaving.has(conversation.id) ? comeBack(conversation) : undefined;
   if (conversation.archived !== isArchiveShown()) return drop(row);
@@ -192,6 +193,8 @@ const actions = {
   unpin: (place, id) => change(id, { pinned: false }),
   archive: (place, id) => archive(id, true),
   unarchive: (place, id) => archive(id, false),
+  "memory-off": (place, id) => change(id, { memory: false }),
+  "memory-on": (place, id) => change(id, { memory: true }),
   delete: (place, id) => remove(id, place.querySelector(".title")?.textContent),
 };
 
@@ -199,12 +202,21 @@ const actions = {
 
 let subject = null; // the row or bar whose menu is open
 
+document.addEventListener("click", ({ target }) => {
+  const place = target.closest('[data-action="end"]') && document.querySelector(".topbar");
+  if (place) remove(Number(place.dataset.conversation), place.querySelector(".title")?.textContent).catch(sayWhy);
+});
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[popovertarget=conversation-menu]");
   if (!button) return;
   subject = button.closest("[data-conversation]");
-  const { pinned, archived } = subject.dataset;
-  const hidden = { pin: pinned === "true", unpin: pinned !== "true", archive: archived === "true", unarchive: archived !== "true" };
+  const is = (name) => subject.dataset[name] === "true";
+  const isKept = !is("temporary");
+  const hidden = {
+    pin: is("pinned") || !isKept, unpin: !is("pinned"), archive: is("archived") || !isKept, unarchive: !is("archived"),
+    "memory-off": !is("memory") || !isKept, "memory-on": is("memory") || !isKept,
+  };
   for (const item of menu.querySelectorAll("[data-action]")) item.hidden = hidden[item.dataset.action] ?? false;
 });
 
@@ -240,7 +252,7 @@ sidebar.addEventListener("click", (event) => {
 document.addEventListener("htmx:responseError", ({ detail }) => {
   if (detail.boosted) location.assign(detail.pathInfo.requestPath);
 });
-document.addEventListener("htmx:sendError", () => sayWhy(new Unreachable("Nebulus Gantry cannot be reached.")));
+document.addEventListener("htmx:sendError", ({ target }) => target.role !== "search" && sayWhy(new Unreachable("Nebulus Gantry cannot be reached.")));
 list.addEventListener("htmx:afterSettle", () => {
   mark();
   for (const id of leaving) if (rowOf(id)) rowOf(id).hidden = true;

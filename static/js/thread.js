@@ -20,7 +20,7 @@ export class Thread {
   }
 
   view(id) {
-    const article = this.#element.querySelector(`:scope > #m${Number(id)}`);
+    const article = this.#element.querySelector(`:scope > #message-${Number(id)}`);
     return article && MessageView.of(article);
   }
 

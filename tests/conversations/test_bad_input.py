@@ -178,8 +178,8 @@ def test_a_form_in_an_odd_charset_never_fails(browser: Client, address: Callable
     content_type = f"application/x-www-form-urlencoded; charset={charset}"
     for client, headers in ((browser, {}), (Client(), {"authorization": f"Bearer {token}"})):
         for method, path in WITH_BODY:
-            if path.endswith("/regenerate"):
-                continue  # it needs no field, so that an empty form asks the model
+            if path.endswith("/regenerate") or "/entities/" in path:
+                continue  # they need no field, so that an empty form is in order
             response = send(client, method, address(path), form, content_type, **headers)
             if response.status_code not in (200, 201):  # a recording session needs no field
                 assert_refused(response, 400, 415, 422)

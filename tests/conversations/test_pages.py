@@ -288,7 +288,7 @@ def test_a_message_says_how_it_stands(browser: Client, conversation: Conversatio
     turn = engine.begin(conversation, content="Hello?")
     Message.objects.filter(pk=turn.reply.pk).update(status=status)
     part = html_of(browser, f"/c/{conversation.pk}/messages/{turn.reply.pk}")
-    assert [each["data-status"] for each in find(part, "article", id=f"m{turn.reply.pk}")] == [status]
+    assert [each["data-status"] for each in find(part, "article", id=f"message-{turn.reply.pk}")] == [status]
 
 
 def test_a_failure_is_worded_with_what_to_do_about_it(browser: Client, conversation: Conversation) -> None:
@@ -298,6 +298,27 @@ def test_a_failure_is_worded_with_what_to_do_about_it(browser: Client, conversat
     assert "Check that it is running, then try again." in part
     assert "Try again</button>" in part
     assert "[Error: Could not connect]" in part
+
+
+@pytest.mark.parametrize("code", [ORPHAN_CODE, ShutDown.code])
+def test_text_was_kept_only_where_there_is_some(browser: Client, conversation: Conversation, code: str) -> None:
+    failed = exchange(conversation, answer="", error_code=code)
+    page = html_of(browser, f"/c/{conversation.pk}")
+    assert "Nothing of it had arrived." in page
+    assert "was kept" not in page
+    failed.content = "Half an ans"
+    failed.save()
+    assert "What had arrived was kept." in html_of(browser, f"/c/{conversation.pk}")
+
+
+def test_an_archived_conversation_says_that_it_is(browser: Client, conversation: Conversation) -> None:
+    path = f"/c/{conversation.pk}"
+    assert 'data-archived="false"' in html_of(browser, path).partition('class="topbar"')[2].partition(">")[0]
+    conversation.archived = True
+    conversation.save()
+    topbar = html_of(browser, path).partition('class="topbar"')[2].partition("</header>")[0]
+    assert 'data-archived="true"' in topbar.partition(">")[0]
+    assert ">Archived<" in topbar
 
 
 def test_an_unknown_failure_still_has_words(browser: Client, conversation: Conversation) -> None:

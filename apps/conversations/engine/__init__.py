@@ -12,13 +12,14 @@ message like everyone else.
 
 from apps.conversations.engine.begin import Turn, TurnInProgress, begin, edit, regenerate
 from apps.conversations.engine.follow import finished, follow, snapshot
-from apps.conversations.engine.recovery import recover_orphans
+from apps.conversations.engine.recovery import delete_left_behind, recover_orphans
 from apps.conversations.engine.turn import launch, shutdown, stop
 
 __all__ = [
     "Turn",
     "TurnInProgress",
     "begin",
+    "delete_left_behind",
     "edit",
     "finished",
     "follow",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
 
-from apps.conversations.engine import boots
+from apps.conversations.engine import boots, memories
 from apps.conversations.engine.events import conversation_group, conversation_updated, personal_group
 from apps.conversations.models import Conversation, Message, attach_siblings, remember_path
 from apps.core.errors import Conflict, InvalidInput, NotFound, TooLarge
@@ -109,7 +109,8 @@ def _open_at_once(conversation: Conversation, opening: Callable[[Conversation], 
         turn = opening(current)
         event = conversation_updated(current)
         announce(conversation_group(current.pk), event)
-        announce(personal_group(current.owner_id), event)
+        if not current.temporary:
+            announce(personal_group(current.owner_id), event)
         return turn
 
 
@@ -118,12 +119,15 @@ def _reply(conversation: Conversation, question: Message, model: str) -> Turn:
     conversation.advance(reply, question=question)
     # Below a leaf there was nothing before; `_branch_off` is for elsewhere.
     question.siblings, reply.siblings = [question.pk], [reply.pk]
+    memories.remember_question(conversation, question)
     return Turn(conversation, question, reply)
 
 
 def _branch_off(turn: Turn) -> Turn:
-    """Where there were children before, the new one is the one to read, and has siblings."""
+    """Where there were children before, the new one is the one to read, and has siblings; what it takes the place of
+    is remembered no longer."""
     remember_path(turn.reply)
+    memories.forget_replaced(turn.conversation)
     attach_siblings([turn.question, turn.reply])
     return turn
 

@@ -5,7 +5,7 @@ The JSON of a conversation and of a message is made here, once, for sockets, eve
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict, cast
+from typing import Literal, TypedDict, cast
 
 from apps.conversations.models import Conversation, Message
 
@@ -43,6 +43,15 @@ class ErrorJSON(TypedDict):
     detail: str
 
 
+class SourceJSON(TypedDict):
+    """A memory that a reply was told of: the message it is from, when that was said, and how well it fitted the
+    question. It holds no text: what is forgotten later must not live on here."""
+
+    message_id: int
+    created_at: str
+    score: float
+
+
 class MessageJSON(TypedDict):
     """A message; `siblings` are the ids with the same parent, itself among them, in order. Times in ISO 8601."""
 
@@ -55,7 +64,7 @@ class MessageJSON(TypedDict):
     status: Status
     model: str | None
     usage: UsageJSON | None
-    sources: list[dict[str, Any]]
+    sources: list[SourceJSON]
     degraded: list[str]
     error: ErrorJSON | None
     generation_time_ms: int | None
@@ -116,7 +125,7 @@ class TurnStarted(TypedDict):
     type: Literal["turn.started"]
     message_id: int
     model: str | None
-    sources: list[dict[str, Any]]
+    sources: list[SourceJSON]
     degraded: list[str]
 
 

@@ -21,7 +21,7 @@ from asgiref.sync import async_to_sync
 from django.db import Error as DatabaseError
 from django.db import transaction
 
-from apps.conversations.engine import boots, context
+from apps.conversations.engine import boots, context, memories
 from apps.conversations.engine.begin import Turn
 from apps.conversations.engine.events import (
     TerminalEvent,
@@ -154,7 +154,7 @@ class RunningTurn:
     async def _read(self) -> None:
         await self._announce()
         prompt = context.render(await context.gather(self.turn))
-        self.reply.model, self.reply.degraded = prompt.model, prompt.degraded
+        self.reply.model, self.reply.sources, self.reply.degraded = prompt.model, prompt.sources, prompt.degraded
         await publish(self.group, turn_started(self.reply))
         self._asked = time.perf_counter()
         stream = shared_client().stream(prompt.messages, model=prompt.model)
@@ -204,18 +204,22 @@ class RunningTurn:
             await asyncio.sleep(STORE_AGAIN_SECONDS)
 
     def _finish(self, status: Message.Status, error: GantryError | None) -> TerminalEvent | None:
-        finished = self.reply.finish(
-            status,
-            content=self.text,
-            seq=len(self.deltas),
-            model=self.reply.model,
-            degraded=self.reply.degraded,
-            usage=self._usage,
-            error_code=error.code if error else "",
-            error_detail=error.detail if error else "",
-            time_to_first_token_ms=self._first_token_ms,
-            generation_time_ms=self._milliseconds(),
-        )
+        with transaction.atomic():
+            finished = self.reply.finish(
+                status,
+                content=self.text,
+                seq=len(self.deltas),
+                model=self.reply.model,
+                sources=self.reply.sources,
+                degraded=self.reply.degraded,
+                usage=self._usage,
+                error_code=error.code if error else "",
+                error_detail=error.detail if error else "",
+                time_to_first_token_ms=self._first_token_ms,
+                generation_time_ms=self._milliseconds(),
+            )
+            if finished:
+                memories.remember_reply(self.reply)
         return terminal(self.reply) if finished else None
 
     def _milliseconds(self) -> int:

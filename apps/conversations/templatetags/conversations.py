@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from datetime import datetime
 from typing import NamedTuple
 
 from django import template
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -39,6 +41,7 @@ FAILURES = {
     "llm_cut": Words("The connection to the model server broke before the end.", "Try again."),
     "llm_line_too_long": Words("The model server sent something unreadable.", "Check what TABBY_HOST points to."),
     "llm_too_long": Words("The answer was ended because it is very long.", "Ask for less, or for one part at a time."),
+    "llm_embedding_unusable": Words("What the model server embeds cannot be used.", "Check EMBEDDING_MODEL in .env."),
     "crashed": Words("Nebulus Gantry went down before the answer was complete.", "What had arrived was kept."),
     "shutdown": Words("Nebulus Gantry was stopped before the answer was complete.", "What had arrived was kept."),
     "internal": Words("Something broke in Nebulus Gantry itself.", "Its log says what."),
@@ -64,6 +67,25 @@ def place(message: Message) -> str:
     if message.pk not in message.siblings:
         return ""
     return f"{message.siblings.index(message.pk) + 1}/{len(message.siblings)}"
+
+
+@register.simple_tag
+def memories(sources: Sized) -> str:
+    """How many memories a reply was told of, as `static/js/message.js` says it."""
+    return f"{len(sources)} {'memory' if len(sources) == 1 else 'memories'}"
+
+
+@register.simple_tag
+def speaker(message: Message) -> str:
+    """Who said it, to its reader."""
+    return "You" if message.role == Message.Role.USER else "Assistant"
+
+
+@register.simple_tag
+def message_url(message: Message) -> str:
+    """The conversation's page, opened at the message."""
+    page = reverse("conversation", args=[message.conversation_id])
+    return f"{page}?at={message.pk}#message-{message.pk}"
 
 
 @register.simple_tag

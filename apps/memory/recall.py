@@ -1,0 +1,137 @@
+"""The face of memory: remember, recall, forget.
+
+Values come in, not rows of the apps above: a source is text such as `message:41`, a thread such as `conversation:7`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Max
+
+from apps.memory import graph, words
+from apps.memory.excerpts import excerpt
+from apps.memory.finding import Found, find
+from apps.memory.graph import KnownFact
+from apps.memory.models import MemorySetting, Recollection, RecollectionQuerySet
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A recollection that fits a question."""
+
+    recollection_id: int
+    source: str
+    speaker: str
+    # The part of its text that fits best, at most EXCERPT_LENGTH characters.
+    excerpt: str
+    said_at: datetime
+    # From 0 to 1: how well it fits.
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What came to mind, the best first; and which parts of memory did not answer: `memory`, `graph`."""
+
+    memories: Sequence[Memory] = ()
+    facts: Sequence[KnownFact] = ()
+    missing: Sequence[str] = ()
+
+
+NOTHING = Recalled()
+# What may be missing.
+MEMORY, GRAPH = "memory", "graph"
+FACTS = 8
+EXCERPT_LENGTH = 500
+
+
+def remember(user_id: int, *, text: str, source: str, thread: str, said_at: datetime, speaker: str = "") -> None:
+    """Keep this for the person, once a source; called in the transaction that makes it final.
+
+    Nothing but a row is written: vectors and entities are made of it afterwards (`outbox`). Whoever switched their
+    memory off is not remembered.
+    """
+    if not text.strip() or not MemorySetting.is_enabled_for(user_id):
+        return
+    said = words.analyse(text, said_at.date(), speaker)
+    last = Recollection.objects.filter(thread=thread).aggregate(last=Max("position"))["last"]
+    Recollection.objects.bulk_create(
+        [
+            Recollection(
+                owner_id=user_id,
+                source=source,
+                thread=thread,
+                position=0 if last is None else last + 1,
+                speaker=speaker,
+                text=text,
+                said_at=said_at,
+                voice=said.voice,
+                stems=said.stems,
+                asks=said.asks,
+            )
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def recall(user_id: int, question: str, *, limit: int = 6, without_sources: Collection[str] = ()) -> Recalled:
+    """What this person's memory holds that fits the question: recollections, and facts about whom or what it names.
+
+    What came from `without_sources` is left out. An unrelated question recalls nothing, and so does anything asked by a
+    person who switched their memory off. Raises only what the database does.
+    """
+    if not MemorySetting.is_enabled_for(user_id):
+        return NOTHING
+    found = find(user_id, question, limit, without_sources=without_sources)
+    facts = [fact for fact in graph.facts_about(user_id, question, FACTS) if fact.source not in without_sources]
+    return Recalled(_memories(found), facts, () if found.is_whole else (MEMORY,))
+
+
+def search(user_id: int, text: str, *, limit: int = 50) -> list[Memory]:
+    """What fits the text, for a person who looks through their memory; the best first."""
+    return _memories(find(user_id, text, limit))
+
+
+def _memories(found: Found) -> list[Memory]:
+    rows = Recollection.objects.in_bulk([each.id for each in found.ranked])
+    return [_memory(rows[each.id], each.score, found.stems) for each in found.ranked if each.id in rows]
+
+
+def _memory(row: Recollection, score: float, stems: Sequence[str]) -> Memory:
+    return Memory(
+        recollection_id=row.pk,
+        source=row.source,
+        speaker=row.speaker,
+        excerpt=excerpt(row.text, stems, EXCERPT_LENGTH),
+        said_at=row.said_at,
+        score=score,
+    )
+
+
+def forget(user_id: int, *, sources: Collection[str]) -> int:
+    """Forget what came from these sources, with all that was made of it; how many recollections there were."""
+    return _forgotten(Recollection.objects.filter(owner_id=user_id, source__in=sources))
+
+
+def forget_thread(thread: str) -> int:
+    """Forget all that came from there; how many recollections there were."""
+    return _forgotten(Recollection.objects.filter(thread=thread))
+
+
+def forget_one(recollection: Recollection) -> None:
+    """Forget this one."""
+    _forgotten(Recollection.objects.filter(pk=recollection.pk))
+
+
+def forget_all(user_id: int) -> int:
+    """Forget everything that was ever remembered for the person; how many recollections there were."""
+    return _forgotten(Recollection.objects.filter(owner_id=user_id))
+
+
+def _forgotten(rows: RecollectionQuerySet) -> int:
+    """Mentions, facts, entities and the vectors' deletion follow by triggers, in this transaction."""
+    _, by_model = rows.delete()
+    return by_model.get("memory.Recollection", 0)

@@ -1,0 +1,62 @@
+// Forgetting one memory: it leaves the list at once, and the server is asked when the time to undo has run out. A page
+// that is left meanwhile has forgotten nothing.
+
+import { api } from "../api.js";
+import { UNDO_FOR, notice, sayWhy } from "../notices.js";
+import { wordTimes } from "../time.js";
+
+const leaving = new Set(); // ids under an undo bar
+
+const rowOf = (id) => document.getElementById(`memory-${id}`);
+
+/** Where the keyboard goes on when a row is gone from under it. */
+function goOn(row) {
+  const rows = [...document.querySelectorAll("[data-memory]")];
+  const beside = [...rows.slice(rows.indexOf(row) + 1), ...rows.slice(0, rows.indexOf(row)).reverse()];
+  (beside.find((each) => !each.hidden)?.querySelector("button") ?? document.getElementById("main")).focus();
+}
+
+async function forget(row) {
+  const id = row.dataset.memory;
+  if (leaving.has(id)) return;
+  leaving.add(id);
+  goOn(row);
+  row.hidden = true;
+  const undone = await notice("One memory will be forgotten.", { action: "Undo", milliseconds: UNDO_FOR });
+  try {
+    if (!undone && leaving.has(id)) await ask(id);
+  } finally {
+    leaving.delete(id);
+    comeBack(rowOf(id), undone);
+  }
+}
+
+/** The server forgets; what it has forgotten already is forgotten. */
+async function ask(id) {
+  await api("DELETE", `/api/memory/${id}`).catch((error) => {
+    if (error.status !== 404) throw error;
+  });
+  rowOf(id)?.remove();
+}
+
+function comeBack(row, isWanted) {
+  if (!row) return;
+  row.hidden = false;
+  if (isWanted) row.querySelector("button").focus();
+}
+
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("form.forget")) return;
+  event.preventDefault();
+  forget(event.target.closest("[data-memory]")).catch(sayWhy);
+});
+
+// What was fetched meanwhile still has the rows that are on their way out.
+document.addEventListener("htmx:afterSettle", ({ target }) => {
+  wordTimes(target);
+  for (const id of leaving) if (rowOf(id)) rowOf(id).hidden = true;
+});
+
+// A browser may wake a page that was left, and its clocks with it.
+addEventListener("pagehide", () => leaving.clear());
+wordTimes();
