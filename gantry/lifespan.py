@@ -17,7 +17,7 @@ from apps.memory import extraction, outbox
 SWEEP_SECONDS = 0.5
 ORPHANS_SECONDS = 2.0
 LEFT_BEHIND_SECONDS = 60.0
-OUTBOX_SECONDS = 0.5
+OUTBOX_SECONDS = 2.0
 PURGE_SECONDS = 2.0
 
 
@@ -27,6 +27,8 @@ def start() -> None:
     # What was imported stays: the collector need not look at it again and again while answers are written.
     gc.collect()
     gc.freeze()
+    # A page makes tens of thousands of objects and next to no cycles.
+    gc.set_threshold(50_000, 20, 100)
     Keeper(
         Job(SWEEP_SECONDS, leases.sweep),
         Job(ORPHANS_SECONDS, engine.recover_orphans),

@@ -188,7 +188,8 @@ class CookieAuthentication(SessionAuthentication):
         if not isinstance(user, User) or session.row is None:
             return None
         self.enforce_csrf(request)
-        return user, Credential(user, session_id=session.row.pk)
+        # The row's own user, without the wrapper that fetched it.
+        return session.row.user, Credential(session.row.user, session_id=session.row.pk)
 
     def authenticate_header(self, request: Request) -> str:
         """What a 401 asks for."""

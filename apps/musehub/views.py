@@ -49,7 +49,7 @@ from apps.musehub.models import (
 )
 
 REPOS_A_PAGE = 50
-SESSIONS_A_PAGE = 30
+SESSIONS_A_PAGE = 20
 LIVE_SHOWN = 5
 ACTIVITY_SHOWN = 12
 # What a list of sessions does not show of them, and may be long.
