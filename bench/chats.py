@@ -89,10 +89,10 @@ class Person:
                 raise BenchFailed(f"The first account could not be made: {answer.status_code} {answer.text}")
             return cls(origin, dict(browser.cookies))
 
-    async def new_conversations(self, count: int) -> list[int]:
+    async def new_conversations(self, count: int, *, memory: bool = True) -> list[int]:
         """The ids of conversations made now."""
         async with self.browser() as browser:
-            answers = [await browser.post("/api/chat/conversations") for _ in range(count)]
+            answers = [await browser.post("/api/chat/conversations", json={"memory": memory}) for _ in range(count)]
         return [int(answer.raise_for_status().json()["id"]) for answer in answers]
 
     async def stored_answers(self, conversations: Sequence[int]) -> list[str]:
@@ -122,10 +122,10 @@ class ProductChat:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
 
-    async def ask(self, model: str) -> ProductAnswer:
+    async def ask(self, model: str, question: str = QUESTION) -> ProductAnswer:
         """Send a message and receive until its answer has ended."""
         frames: list[Piece] = []
-        command = json.dumps({"type": "message.send", "content": QUESTION, "model": model})
+        command = json.dumps({"type": "message.send", "content": question, "model": model})
         asked_at = time.time()
         await self._socket.send(command)
         kind = ""

@@ -30,6 +30,34 @@ def fill(conversations: int, messages: int, rare: str, common: str) -> None:
         )
 
 
+def remember(first: int, last: int) -> None:
+    """Have these of the messages, counted from 0, remembered as if they had just been said."""
+    from apps.conversations.engine.memories import source_of, thread_of
+    from apps.conversations.models import Message
+    from apps.memory.models import Recollection
+    from apps.memory.words import analyse
+
+    def recollection(message: Message) -> Recollection:
+        said = analyse(message.content, message.created_at.date(), "Bench")
+        return Recollection(
+            owner_id=message.conversation.owner_id,
+            source=source_of(message.pk),
+            thread=thread_of(message.conversation_id),
+            position=message.pk,
+            speaker="Bench",
+            text=message.content,
+            said_at=message.created_at,
+            voice=said.voice,
+            stems=said.stems,
+            asks=said.asks,
+        )
+
+    messages = Message.objects.order_by("pk").select_related("conversation")
+    for start in range(first, last, BATCH):
+        batch = messages[start : min(start + BATCH, last)]
+        Recollection.objects.bulk_create([recollection(message) for message in batch])
+
+
 def _texts(count: int, rare: str, common: str) -> Iterator[str]:
     """Some eighty words each, the n-th word of a language being an n-th as common as its first."""
     dice = random.Random(1)

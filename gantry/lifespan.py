@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import sys
 
 from apps.accounts import leases
@@ -12,7 +13,7 @@ from apps.core import fulltext, vectors
 from apps.core.keeper import Job, Keeper
 from apps.core.requests import Receive, Scope, Send
 from apps.llm.client import warm_up
-from apps.memory import extraction, outbox
+from apps.memory import extraction, finding, outbox
 
 SWEEP_SECONDS = 0.5
 ORPHANS_SECONDS = 2.0
@@ -35,7 +36,7 @@ def start() -> None:
         Job(LEFT_BEHIND_SECONDS, engine.delete_left_behind),
     ).start()
     Keeper(Job(OUTBOX_SECONDS, outbox.work), Job(PURGE_SECONDS, fulltext.purge), name="vectors").start()
-    Keeper(Job(OUTBOX_SECONDS, extraction.work), name="entities").start()
+    Keeper(Job(math.inf, finding.warm_up), Job(OUTBOX_SECONDS, extraction.work), name="entities").start()
     _end_with_daphne()
 
 

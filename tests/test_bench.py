@@ -89,3 +89,12 @@ def test_a_figure_is_the_median_of_its_rounds_and_a_fault_the_worst_of_them() ->
     assert found["tokens_lost"]["value"] == 1
     assert found["tokens_lost"]["ok"] is False
     assert set(found) < set(STANDARDS)
+
+
+def test_memory_is_measured_with_and_without() -> None:
+    command = [sys.executable, "-m", "bench.remembering", "--quick"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    later = json.loads(ended.stdout)["figures"]["first_token_later"]
+    raw = later["raw"]
+    assert later["value"] == pytest.approx(raw["with"]["value"] - raw["without"]["value"], abs=0.01)

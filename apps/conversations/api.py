@@ -144,7 +144,7 @@ class Conversations(View):
     def get(self, request: Request) -> Response:
         """Pinned first, then the newest activity; the next page is in the `Link` header."""
         archived = request.query_params.get("archived") == "true"
-        mine = Conversation.objects.visible_to(self.person).kept().filter(archived=archived).by_activity()
+        mine = Conversation.objects.visible_to(self.person).kept().filter(archived__in=[archived]).by_activity()
         if cursor := request.query_params.get("cursor"):
             mine = mine.after(read_cursor(cursor))
         size = self.page_size()

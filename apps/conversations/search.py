@@ -49,6 +49,8 @@ BY_MEANING = 50
 RANKED, RANKED_IF_NARROWED = 500, 5000
 # The best so many are looked at first; when that is not enough, ever more at once.
 STEP = 100
+# So many more than asked for are read, since a few may turn out to be temporary.
+SPARE = 5
 # Of reciprocal rank fusion: how little the first ranks stand out. 60 is what its authors found to do well.
 RANK_OFFSET = 60
 
@@ -193,11 +195,13 @@ def search(user: User, query: Query, *, limit: int) -> list[Result]:
     titles = _by_words(TITLES, user, query, titled, limit)
     words = _by_words(MESSAGES, user, query, said, limit)
     excerpts = _by_meaning(user, query)
-    meaning = _first(list(excerpts), said, limit)
+    meaning = _first(list(excerpts), query, said, limit)
     rankings = [[Hit(True, pk) for pk in titles], *([Hit(False, pk) for pk in ranking] for ranking in (words, meaning))]
-    best = fused(rankings)[:limit]
+    best = fused(rankings)[: limit + SPARE]
     by_meaning_alone = {pk: excerpts[pk] for pk in set(meaning).difference(words)}
-    return _results(query, _rows(titled, said, [hit for hit, _ in best]), best, by_meaning_alone)
+    rows = _rows(titled, said, [hit for hit, _ in best])
+    found = [(rows[hit], score) for hit, score in best if hit in rows][:limit]
+    return _results(query, found, by_meaning_alone)
 
 
 def _by_words(index: TextIndex, user: User, query: Query, rows: QuerySet[Any], limit: int) -> list[int]:
@@ -205,20 +209,22 @@ def _by_words(index: TextIndex, user: User, query: Query, rows: QuerySet[Any], l
         return []
     among = RANKED_IF_NARROWED if query.is_narrowed else RANKED
     hits = index.search(user.pk, query.words, among, fewest=limit, among=among)
-    return _first([hit.pk for hit in hits], rows, limit)
+    return _first([hit.pk for hit in hits], query, rows, limit)
 
 
 def _by_meaning(user: User, query: Query) -> dict[int, str]:
     """By message, in order, the part of it that comes close."""
     if query.in_title:
         return {}
-    memories = recall.search(user.pk, query.words, limit=BY_MEANING)
+    memories = recall.search_meaning(user.pk, query.words, limit=BY_MEANING)
     places = ((memory.source.partition(":"), memory.excerpt) for memory in memories)
     return {int(pk): excerpt for (kind, _, pk), excerpt in places if kind == KIND}
 
 
-def _first(ids: Sequence[int], rows: QuerySet[Any], limit: int) -> list[int]:
-    """The first `limit` of the ids that are among the rows, in their order."""
+def _first(ids: Sequence[int], query: Query, rows: QuerySet[Any], limit: int) -> list[int]:
+    """The first `limit` of the ids that are among the rows, in their order; without a filter that is nearly all."""
+    if not query.is_narrowed:
+        return list(ids[: limit + SPARE])
     kept: list[int] = []
     start, step = 0, STEP
     while start < len(ids) and len(kept) < limit:
@@ -249,10 +255,7 @@ def _rows(titled: QuerySet[Conversation], said: QuerySet[Message], hits: Sequenc
     }
 
 
-def _results(
-    query: Query, rows: Mapping[Hit, Row], best: Sequence[tuple[Hit, float]], by_meaning_alone: Mapping[int, str]
-) -> list[Result]:
-    found = [(rows[hit], score) for hit, score in best if hit in rows]
+def _results(query: Query, found: Sequence[tuple[Row, float]], by_meaning_alone: Mapping[int, str]) -> list[Result]:
     texts = [
         row.title if isinstance(row, Conversation) else by_meaning_alone.get(row.pk, row.content) for row, _ in found
     ]

@@ -7,16 +7,18 @@ said around the best of these are all that is ever read.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 
 from apps.core import vectors
 from apps.core.fulltext import TextIndex
-from apps.core.vectors import EmbedderMismatch, VectorsError
+from apps.core.vectors import EmbedderMismatch, Match, VectorsError
+from apps.llm.errors import LLMError
 from apps.memory import embedding, ranking, words
 from apps.memory.models import Recollection
 from apps.memory.ranking import REACH, Candidate, Query, Ranked, Term
@@ -39,7 +41,15 @@ HOLDERS = 1000
 COUNTED = 20_000
 BY_WORDS = 60
 BY_MEANING = 50
+# How much of the way from nothing in common to the same a text must go to be close: nonsense goes a quarter of it.
+CLOSE = 0.35
 # Plain SQL, since rows are many and wide, and questions are asked while somebody waits.
+_EXTENT_SQL = """
+    SELECT
+        (SELECT COUNT(*) FROM (SELECT 1 FROM memory_recollection WHERE owner_id = %s LIMIT %s) AS theirs),
+        EXISTS (SELECT 1 FROM memory_recollection WHERE owner_id = %s AND embedder <> '')
+"""
+_OWNED_SQL = "SELECT id FROM memory_recollection WHERE owner_id = %s AND id IN ({ids})"
 _NEIGHBOURHOOD_SQL = f"""
     SELECT source, {", ".join(Candidate._fields)} FROM memory_recollection
     WHERE id IN (
@@ -60,20 +70,42 @@ class Found:
     stems: Sequence[str] = ()
 
 
+def warm_up() -> None:
+    """Load what the first question would wait for, where there is anything to find."""
+    if Recollection.objects.exclude(embedder="").exists():
+        _thesaurus()
+        with suppress(VectorsError, LLMError):
+            embedder = embedding.current()
+            embedder.embed(["warm"])
+            vectors.store(embedder.name, embedder.dimension).count()
+
+
 def find(user_id: int, question: str, limit: int, *, without_sources: Collection[str] = ()) -> Found:
     """What has to do with the question in this person's memory, leaving out what came from some sources."""
-    total = Recollection.objects.count_of(user_id, at_most=COUNTED)
+    total, is_embedded = _extent(user_id)
     if not total:
         return Found()
     asked = words.ask(question, Recollection.objects.voices(user_id))
     if not asked.stems:
         return Found()
     terms, holders = _terms(user_id, asked.stems)
-    meaning = _meaning(user_id, asked.words)
+    meaning = _meaning(user_id, asked.words) if is_embedded else _Meaning(is_whole=True)
     query = Query(terms, meaning.vector, asked.voices, total, meaning.unrelated)
-    seeds = {*ranking.shortlist(query, holders, BY_WORDS), *meaning.nearest}
+    seeds = {*ranking.shortlist(query, holders, BY_WORDS), *(match.id for match in meaning.nearest)}
     ranked = ranking.rank(query, _neighbourhood(user_id, seeds, without_sources), limit)
     return Found(ranked, meaning.is_whole, asked.stems)
+
+
+def find_close(user_id: int, text: str, limit: int) -> Found:
+    """What means about the same as the text, whatever its words, nearest first."""
+    _, is_embedded = _extent(user_id)
+    meaning = _meaning(user_id, text) if is_embedded else _Meaning(is_whole=True)
+    close = [
+        Ranked(match.id, match.score)
+        for match in meaning.nearest[:limit]
+        if match.score - meaning.unrelated >= CLOSE * (1 - meaning.unrelated)
+    ]
+    return Found(close, meaning.is_whole, tuple(words.content_stems(text)))
 
 
 def _terms(user_id: int, stems: Sequence[str]) -> tuple[list[Term], dict[str, list[int]]]:
@@ -97,7 +129,7 @@ class _Meaning:
 
     vector: Vectors | None = None
     unrelated: float = 0.0
-    nearest: Sequence[int] = ()
+    nearest: Sequence[Match] = ()
     is_whole: bool = False
 
 
@@ -108,8 +140,6 @@ def _meaning(user_id: int, asked: str) -> _Meaning:
     except Exception as fault:  # noqa: BLE001 -- an embedder is other people's code; words are left
         log.warning("memory: recalled without meaning: %s", fault)
         return _Meaning()
-    if not Recollection.objects.filter(owner_id=user_id).exclude(embedder="").exists():
-        return _Meaning(vector, unrelated, is_whole=True)
     try:
         store = vectors.store(embedder.name, embedder.dimension)
         matches = store.search(user_id, vector, BY_MEANING, keep=partial(_owned, user_id))
@@ -119,11 +149,17 @@ def _meaning(user_id: int, asked: str) -> _Meaning:
     except VectorsError as fault:
         log.warning("memory: recalled by words first: %s", fault)
         return _Meaning(vector, unrelated)
-    return _Meaning(vector, unrelated, [match.id for match in matches], is_whole=True)
+    return _Meaning(vector, unrelated, matches, is_whole=True)
+
+
+def _extent(user_id: int) -> tuple[int, bool]:
+    """How many recollections the person has, counted no farther than `COUNTED`, and whether any has its vector."""
+    total, is_embedded = _rows(_EXTENT_SQL, user_id, COUNTED, user_id)[0]
+    return total, bool(is_embedded)
 
 
 def _owned(user_id: int, ids: Sequence[int]) -> set[int]:
-    return set(Recollection.objects.filter(owner_id=user_id, pk__in=ids).values_list("pk", flat=True))
+    return {pk for (pk,) in _rows(_OWNED_SQL.format(ids=_listed(ids)), user_id)}
 
 
 def _neighbourhood(user_id: int, seeds: Collection[int], without_sources: Collection[str]) -> list[Candidate]:
@@ -131,9 +167,19 @@ def _neighbourhood(user_id: int, seeds: Collection[int], without_sources: Collec
     if not seeds:
         return []
     known = set(without_sources)
+    rows = _rows(_NEIGHBOURHOOD_SQL.format(seeds=_listed(seeds)), user_id, user_id)
+    return [Candidate(*row) for source, *row in rows if source not in known]
+
+
+def _listed(ids: Iterable[int]) -> str:
+    return ",".join(map(str, ids))
+
+
+def _rows(sql: str, *parameters: int) -> list[tuple[Any, ...]]:
     with connections[Recollection.objects.db].cursor() as cursor:
-        cursor.execute(_NEIGHBOURHOOD_SQL.format(seeds=",".join(map(str, seeds))), [user_id, user_id])
-        return [Candidate(*row) for source, *row in cursor.fetchall() if source not in known]
+        cursor.execute(sql, parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 @cache

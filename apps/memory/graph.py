@@ -89,6 +89,7 @@ def store(recollection: Recollection, reading: Reading, *, extractor: str = "") 
 
     False when the recollection is gone, or held by somebody who may be about to forget it.
     """
+    reading = _storable(reading)
     with transaction.atomic():
         if not _hold(recollection):
             return False
@@ -183,6 +184,12 @@ def _check(fact: Fact) -> None:
         errors["predicate"] = [f"A predicate has 1 to {PREDICATE_MAX} characters."]
     if errors:
         raise InvalidInput(errors=errors)
+
+
+def _storable(reading: Reading) -> Reading:
+    """What of it can be kept: whoever says "I" may have a name that no entity can have."""
+    facts = [fact for fact in reading.facts if is_storable(fact.subject.name) and is_storable(fact.object.name)]
+    return Reading([found for found in reading.entities if is_storable(found.name)], facts)
 
 
 def _all_of(reading: Reading) -> list[Found]:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
-from django.db import connections, models
+from django.db import connections, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -68,10 +68,6 @@ class RecollectionQuerySet(models.QuerySet["Recollection"]):
         """Those whose next try has come."""
         return self.filter(due_at__lte=now)
 
-    def count_of(self, user_id: int, at_most: int) -> int:
-        """How many this person has, counted no farther than that."""
-        return self.filter(owner_id=user_id)[:at_most].count()
-
     def voices(self, user_id: int) -> list[str]:
         """Who speaks in this person's memory, at most `MAX_VOICES`; costs the same however much was said."""
         with connections[self.db].cursor() as cursor:
@@ -80,8 +76,9 @@ class RecollectionQuerySet(models.QuerySet["Recollection"]):
 
     def embedded(self, vectors: Mapping[int, bytes], embedder: str) -> None:
         """These are the vectors that the embedder made, by id; what was forgotten meanwhile stays so."""
-        rows = [Recollection(pk=pk, vector=vector, embedder=embedder, attempts=0) for pk, vector in vectors.items()]
-        self.bulk_update(rows, ["vector", "embedder", "attempts"])
+        rows = [(vector, embedder, pk) for pk, vector in vectors.items()]
+        with transaction.atomic(using=self.db), connections[self.db].cursor() as cursor:
+            cursor.executemany(_EMBEDDED_SQL, rows)
 
     def unembed(self) -> int:
         """Make their vectors anew; how many they are."""
@@ -103,6 +100,7 @@ class RecollectionQuerySet(models.QuerySet["Recollection"]):
             self.filter(pk=recollection.pk).update(attempts=attempts, due_at=now + wait)
 
 
+_EMBEDDED_SQL = "UPDATE memory_recollection SET vector = %s, embedder = %s, attempts = 0 WHERE id = %s"
 # From one voice to the next by the index, instead of over all rows.
 _VOICES_SQL = """
     WITH RECURSIVE voices (voice) AS (

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BATCH = 64
+BATCH = 100
 FORGOTTEN_BATCH = 1000
 # A text is embedded up to here: what comes later changes the meaning of the whole little.
 EMBEDDED_LENGTH = 8000
@@ -157,7 +157,7 @@ def _one_by_one(rows: Sequence[Recollection], embedder: Embedder) -> Iterator[tu
 
 
 def _embedded_text(row: Recollection) -> str:
-    return words.analyse(row.text, row.said_at.date(), row.speaker).words[:EMBEDDED_LENGTH]
+    return words.speaker_and_said(row.text, row.speaker)[1][:EMBEDDED_LENGTH]
 
 
 def _packed(parts: Iterable[Mapping[int, Vectors]]) -> dict[int, bytes]:

@@ -13,7 +13,7 @@ from django.db.models import Max
 
 from apps.memory import graph, words
 from apps.memory.excerpts import excerpt
-from apps.memory.finding import Found, find
+from apps.memory.finding import Found, find, find_close
 from apps.memory.graph import KnownFact
 from apps.memory.models import MemorySetting, Recollection, RecollectionQuerySet
 
@@ -93,6 +93,11 @@ def recall(user_id: int, question: str, *, limit: int = 6, without_sources: Coll
 def search(user_id: int, text: str, *, limit: int = 50) -> list[Memory]:
     """What fits the text, for a person who looks through their memory; the best first."""
     return _memories(find(user_id, text, limit))
+
+
+def search_meaning(user_id: int, text: str, *, limit: int = 50) -> list[Memory]:
+    """What means about the same as the text, whatever its words; the nearest first."""
+    return _memories(find_close(user_id, text, limit))
 
 
 def _memories(found: Found) -> list[Memory]:

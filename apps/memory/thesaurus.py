@@ -7,6 +7,7 @@ point the same way. A word that the table does not hold is related to none, so i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ UNRELATED = 0.3
 # How a tokenizer of the SentencePiece family marks the beginning of a word.
 _WORD_START = "\u2581"
 _SHORTEST = 2
+# People ask with the same words again and again.
+REMEMBERED = 2_000
 _TINY = np.finfo(np.float32).tiny
 
 
@@ -33,15 +36,14 @@ class Thesaurus:
         self._vectors = np.zeros((len(self._rows), table.shape[1]), dtype=np.float32)
         np.add.at(self._vectors, of_word, _unit(table[list(words.values())].astype(np.float32)))
         self._vectors = _unit(self._vectors)
+        self._related_to = lru_cache(REMEMBERED)(self._relatives)
 
     def related(self, stems: Sequence[str]) -> list[dict[str, float]]:
         """For each, its relatives with their weights, from 0 to 1; not the stem itself."""
-        known = [each for each in stems if each in self._rows]
-        cosines = self._vectors[[self._rows[each] for each in known]] @ self._vectors.T
-        relatives = {each: self._relatives(row, each) for each, row in zip(known, cosines, strict=True)}
-        return [relatives.get(each, {}) for each in stems]
+        return [self._related_to(each) if each in self._rows else {} for each in stems]
 
-    def _relatives(self, cosines: NDArray[np.float32], own: str) -> dict[str, float]:
+    def _relatives(self, own: str) -> dict[str, float]:
+        cosines = self._vectors @ self._vectors[self._rows[own]]
         near = np.flatnonzero(cosines > UNRELATED)
         weights = ((cosines[near] - UNRELATED) / (1 - UNRELATED)) ** 2
         return {self._stems[i]: float(weight) for i, weight in zip(near, weights, strict=True) if self._stems[i] != own}

@@ -22,6 +22,9 @@ import Stemmer
 # What a text says beyond these characters is found by its meaning only: it is a document, not something that was said.
 INDEXED_MAX = 20_000
 WORD_MAX = 64
+# Of a question, so many characters are read and so many stems looked for: each of them is looked up by itself.
+ASKED_MAX = 8_000
+STEMS_ASKED = 64
 
 _PAIRED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"(?P<paired>[{_PAIRED}]+)|[^\W_{_PAIRED}]+")
@@ -65,8 +68,6 @@ class Said:
     # The day it is said, then its content words in order, each as often as it is said; separated by spaces.
     stems: str
     asks: bool
-    # What to embed.
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +83,22 @@ class Question:
 
 def analyse(text: str, said_on: date, speaker: str = "") -> Said:
     """What to keep of a text; where no speaker is given, it may name its own."""
-    named = None if speaker else _SPEAKER.fullmatch(text)
-    name, said = (named["name"], named["said"]) if named else (speaker, text)
+    name, said = speaker_and_said(text, speaker)
     stems = [*_date_stems(said_on), *content_stems(said[:INDEXED_MAX])]
     asks = said.rstrip(_CLOSING).endswith(_QUESTION_MARKS)
-    return Said(voice=fold(name), stems=" ".join(stems), asks=asks, words=said)
+    return Said(voice=fold(name), stems=" ".join(stems), asks=asks)
+
+
+def speaker_and_said(text: str, speaker: str = "") -> tuple[str, str]:
+    """Who says it, and what, which is to be embedded; where no speaker is given, the text may name its own."""
+    named = None if speaker else _SPEAKER.fullmatch(text)
+    return (named["name"], named["said"]) if named else (speaker, text)
 
 
 def ask(question: str, voices: Collection[str]) -> Question:
-    """What to look for; the names of speakers are set apart, unless nothing else is asked."""
+    """What to look for; the names of speakers are set apart, unless nothing else is asked. What is longer than a
+    question is asked about by its beginning."""
+    question = question[:ASKED_MAX]
     asked = set(_words(question))
     named = frozenset(voice for voice in voices if not asked.isdisjoint(_name_words(voice)))
     names = {word for voice in named for word in _name_words(voice)}
@@ -98,7 +106,7 @@ def ask(question: str, voices: Collection[str]) -> Question:
     stems = dict.fromkeys(content_stems(rest))
     if not stems:
         rest, stems = question, dict.fromkeys(content_stems(question))
-    return Question(stems=tuple(stems), voices=named, words=rest)
+    return Question(stems=tuple(stems)[:STEMS_ASKED], voices=named, words=rest)
 
 
 def content_stems(text: str) -> Iterator[str]:

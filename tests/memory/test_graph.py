@@ -66,6 +66,13 @@ def test_both_sides_of_a_chat_are_read_and_the_assistant_is_nobody(alice: User) 
     assert Relation.objects.count() == 1
 
 
+@pytest.mark.parametrize("name", ["Ana\u00a0Ray", "Ana \U0001f469\u200d\U0001f3a4", "\ufdfa" * 20])
+def test_somebody_whose_name_no_entity_can_have_is_read_all_the_same(alice: User, name: str) -> None:
+    said = [recollect(alice, f"I play the {thing}.", speaker=name) for thing in ("cello", "tuba")]
+    assert all(graph.read(each) for each in said)
+    assert {"cello", "tuba"} <= set(Entity.objects.values_list("name", flat=True))
+
+
 def test_a_fact_can_be_added_once(alice: User) -> None:
     recollection = recollect(alice, "…")
     first = graph.add_fact(recollection, "Anna", "plays", "cello", object_kind="music")

@@ -8,7 +8,17 @@ from datetime import date
 import pytest
 
 from apps.memory import words
-from apps.memory.words import INDEXED_MAX, WORD_MAX, analyse, ask, content_stems, fold
+from apps.memory.words import (
+    ASKED_MAX,
+    INDEXED_MAX,
+    STEMS_ASKED,
+    WORD_MAX,
+    analyse,
+    ask,
+    content_stems,
+    fold,
+    speaker_and_said,
+)
 
 DAY = date(2024, 5, 3)
 
@@ -66,26 +76,26 @@ def test_a_number_is_no_day() -> None:
 
 
 def test_a_text_may_name_its_speaker() -> None:
-    kept = analyse("Ann Lee: We moved to Bern.", DAY)
-    assert (kept.voice, kept.words) == ("ann lee", "We moved to Bern.")
+    assert speaker_and_said("Ann Lee: We moved to Bern.") == ("Ann Lee", "We moved to Bern.")
+    assert analyse("Ann Lee: We moved to Bern.", DAY).voice == "ann lee"
     assert said("Ann Lee: We moved to Bern.") == ["move", "bern"]
 
 
 def test_who_is_known_to_speak_says_all_of_it() -> None:
-    kept = analyse("Shopping: strings and rosin.", DAY, "Bob")
-    assert (kept.voice, kept.words) == ("bob", "Shopping: strings and rosin.")
+    text = "Shopping: strings and rosin."
+    assert speaker_and_said(text, "Bob") == ("Bob", text)
+    assert analyse(text, DAY, "Bob").voice == "bob"
 
 
 def test_who_speaks_says_all_that_follows() -> None:
-    assert analyse("Ann: One.\nBob: Two.", DAY).words == "One.\nBob: Two."
+    assert speaker_and_said("Ann: One.\nBob: Two.") == ("Ann", "One.\nBob: Two.")
 
 
 @pytest.mark.parametrize(
     "text", ["https://example.org is down", "I went to four places last year: Bern", "12:30 is fine", "Ann:", "a:b"]
 )
 def test_a_colon_alone_names_nobody(text: str) -> None:
-    kept = analyse(text, DAY, "Bób")
-    assert (kept.voice, kept.words) == ("bob", text)
+    assert speaker_and_said(text) == ("", text)
 
 
 @pytest.mark.parametrize("text", ["Ann: Shall we?", "Why? ", 'She asked "why?"', "为什么\uff1f", "لماذا؟"])
@@ -136,3 +146,9 @@ def test_threads_may_stem_at_once() -> None:
     with ThreadPoolExecutor(8) as pool:
         together = [list(found) for found in pool.map(lambda _: [*map(words.stem.__wrapped__, forms)], range(8))]
     assert together == [alone] * 8
+
+
+def test_of_a_long_text_the_beginning_is_asked_about() -> None:
+    asked = ask(" ".join(f"word{number}" for number in range(100_000)), [])
+    assert asked.stems == tuple(f"word{number}" for number in range(STEMS_ASKED))
+    assert len(asked.words) <= ASKED_MAX

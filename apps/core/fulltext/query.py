@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import unicodedata
 from collections.abc import Sequence
-from contextlib import closing
+from threading import Lock
 from typing import Literal, NamedTuple
+
+import Stemmer
 
 from apps.core.fulltext.definition import Language
 
@@ -27,6 +28,10 @@ _STOP_WORDS = """
     whom why will with won would wouldn y you your yours yourself yourselves
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
+
+# Of the same author as FTS5's.
+_porter = Stemmer.Stemmer("porter")
+_stemming = Lock()
 
 
 class Term(NamedTuple):
@@ -68,13 +73,12 @@ def _is_in_words(mark: str) -> bool:
 
 
 def _may_be_open(word: str, language: Language) -> bool:
-    return len(word) >= MIN_PREFIX and (language == "plain" or _stem(word) == _stem(word, "plain"))
+    return len(word) >= MIN_PREFIX and (language == "plain" or _is_its_own_stem(word))
 
 
-def _stem(word: str, language: Language = "english") -> str:
-    """A word as it stands in an index of that language."""
-    with closing(sqlite3.connect(":memory:")) as scratch:
-        scratch.execute(f"CREATE VIRTUAL TABLE word USING fts5(text, tokenize='{TOKENIZERS[language]}')")
-        scratch.execute("CREATE VIRTUAL TABLE stem USING fts5vocab(word, row)")
-        scratch.execute("INSERT INTO word VALUES (?)", [word])
-        return " ".join(stem for (stem,) in scratch.execute("SELECT term FROM stem"))
+def _is_its_own_stem(word: str) -> bool:
+    """Whether the English index holds it as it is typed."""
+    apart = unicodedata.normalize("NFKD", word.casefold())
+    folded = "".join(mark for mark in apart if unicodedata.category(mark) != "Mn")
+    with _stemming:  # a stemmer must not be used by two threads at once
+        return bool(_porter.stemWord(folded) == folded)
