@@ -14,12 +14,14 @@ from apps.core.keeper import Job, Keeper
 from apps.core.requests import Receive, Scope, Send
 from apps.llm.client import warm_up
 from apps.memory import extraction, finding, outbox
+from gantry import allocator
 
 SWEEP_SECONDS = 0.5
 ORPHANS_SECONDS = 2.0
 LEFT_BEHIND_SECONDS = 60.0
 OUTBOX_SECONDS = 2.0
 PURGE_SECONDS = 2.0
+TRIM_SECONDS = 30.0
 
 
 def start() -> None:
@@ -35,7 +37,12 @@ def start() -> None:
         Job(ORPHANS_SECONDS, engine.recover_orphans),
         Job(LEFT_BEHIND_SECONDS, engine.delete_left_behind),
     ).start()
-    Keeper(Job(OUTBOX_SECONDS, outbox.work), Job(PURGE_SECONDS, fulltext.purge), name="vectors").start()
+    Keeper(
+        Job(OUTBOX_SECONDS, outbox.work),
+        Job(PURGE_SECONDS, fulltext.purge),
+        Job(TRIM_SECONDS, allocator.trim),
+        name="vectors",
+    ).start()
     Keeper(Job(math.inf, finding.warm_up), Job(OUTBOX_SECONDS, extraction.work), name="entities").start()
     _end_with_daphne()
 

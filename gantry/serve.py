@@ -17,6 +17,8 @@ import resource
 import sys
 from typing import NoReturn
 
+from gantry import allocator
+
 _REFUSED = 78
 _OPEN_FILES = 65_536
 
@@ -29,6 +31,7 @@ def main() -> None:
     asked = parser.parse_args()
     # What is written here is for this account's eyes, also in a folder that was there before.
     os.umask(0o077)
+    allocator.tune()
     _allow_many_sockets()
     _use_uvloop()
     _set_up_django()

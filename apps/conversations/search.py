@@ -49,8 +49,6 @@ BY_MEANING = 50
 RANKED, RANKED_IF_NARROWED = 500, 5000
 # The best so many are looked at first; when that is not enough, ever more at once.
 STEP = 100
-# So many more than asked for are read, since a few may turn out to be temporary.
-SPARE = 5
 # Of reciprocal rank fusion: how little the first ranks stand out. 60 is what its authors found to do well.
 RANK_OFFSET = 60
 
@@ -191,25 +189,37 @@ def search(user: User, query: Query, *, limit: int) -> list[Result]:
     """What fits the words best, at most `limit`, best first; nothing for a search without words."""
     if not query.words:
         return []
-    titled, said = query.titled(user), query.messages(user)
-    titles = _by_words(TITLES, user, query, titled, limit)
-    words = _by_words(MESSAGES, user, query, said, limit)
+    found = _search(user, query, limit, looks_first=query.is_narrowed)
+    if found is None:
+        found = _search(user, query, limit, looks_first=True)
+    return found or []
+
+
+def _search(user: User, query: Query, limit: int, *, looks_first: bool) -> list[Result] | None:
+    """Looking first which of the hits count costs a query each; where that is not done, and some of the best turn out
+    not to count, it is None."""
+    rows = _Rows(query.titled(user), query.messages(user), looks_first)
+    titles = _by_words(TITLES, user, query, rows.titled, rows, limit)
+    words = _by_words(MESSAGES, user, query, rows.said, rows, limit)
     excerpts = _by_meaning(user, query)
-    meaning = _first(list(excerpts), query, said, limit)
+    meaning = rows.first(list(excerpts), rows.said, limit)
     rankings = [[Hit(True, pk) for pk in titles], *([Hit(False, pk) for pk in ranking] for ranking in (words, meaning))]
-    best = fused(rankings)[: limit + SPARE]
+    best = fused(rankings)[:limit]
+    read = rows.read([hit for hit, _ in best])
+    if len(read) < len(best) and not looks_first:
+        return None
     by_meaning_alone = {pk: excerpts[pk] for pk in set(meaning).difference(words)}
-    rows = _rows(titled, said, [hit for hit, _ in best])
-    found = [(rows[hit], score) for hit, score in best if hit in rows][:limit]
-    return _results(query, found, by_meaning_alone)
+    return _results(query, [(read[hit], score) for hit, score in best if hit in read], by_meaning_alone)
 
 
-def _by_words(index: TextIndex, user: User, query: Query, rows: QuerySet[Any], limit: int) -> list[int]:
-    if rows.query.is_empty():
+def _by_words(
+    index: TextIndex, user: User, query: Query, among_rows: QuerySet[Any], rows: _Rows, limit: int
+) -> list[int]:
+    if among_rows.query.is_empty():
         return []
-    among = RANKED_IF_NARROWED if query.is_narrowed else RANKED
+    among = RANKED_IF_NARROWED if rows.looks_first else RANKED
     hits = index.search(user.pk, query.words, among, fewest=limit, among=among)
-    return _first([hit.pk for hit in hits], query, rows, limit)
+    return rows.first([hit.pk for hit in hits], among_rows, limit)
 
 
 def _by_meaning(user: User, query: Query) -> dict[int, str]:
@@ -221,18 +231,35 @@ def _by_meaning(user: User, query: Query) -> dict[int, str]:
     return {int(pk): excerpt for (kind, _, pk), excerpt in places if kind == KIND}
 
 
-def _first(ids: Sequence[int], query: Query, rows: QuerySet[Any], limit: int) -> list[int]:
-    """The first `limit` of the ids that are among the rows, in their order; without a filter that is nearly all."""
-    if not query.is_narrowed:
-        return list(ids[: limit + SPARE])
-    kept: list[int] = []
-    start, step = 0, STEP
-    while start < len(ids) and len(kept) < limit:
-        looked_at = ids[start : start + step]
-        there = set(rows.filter(pk__in=looked_at).values_list("pk", flat=True))
-        kept += [pk for pk in looked_at if pk in there]
-        start, step = start + step, step * 4
-    return kept[:limit]
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows that count."""
+
+    titled: QuerySet[Conversation]
+    said: QuerySet[Message]
+    looks_first: bool
+
+    def first(self, ids: Sequence[int], rows: QuerySet[Any], limit: int) -> list[int]:
+        """The first `limit` of the ids that are among the rows, in their order."""
+        if not self.looks_first:
+            return list(ids[:limit])
+        kept: list[int] = []
+        start, step = 0, STEP
+        while start < len(ids) and len(kept) < limit:
+            looked_at = ids[start : start + step]
+            there = set(rows.filter(pk__in=looked_at).values_list("pk", flat=True))
+            kept += [pk for pk in looked_at if pk in there]
+            start, step = start + step, step * 4
+        return kept[:limit]
+
+    def read(self, hits: Sequence[Hit]) -> dict[Hit, Row]:
+        """The rows of the hits, those that are still there."""
+        conversations = self.titled.in_bulk([hit.pk for hit in hits if hit.is_title])
+        messages = self.said.select_related("conversation").in_bulk([hit.pk for hit in hits if not hit.is_title])
+        return {
+            **{Hit(True, pk): conversation for pk, conversation in conversations.items()},
+            **{Hit(False, pk): message for pk, message in messages.items()},
+        }
 
 
 def fused(rankings: Sequence[Sequence[Hit]]) -> list[tuple[Hit, float]]:
@@ -243,16 +270,6 @@ def fused(rankings: Sequence[Sequence[Hit]]) -> list[tuple[Hit, float]]:
         for rank, hit in enumerate(ranking, start=1):
             scores[hit] = scores.get(hit, 0.0) + (RANK_OFFSET + 1) / (RANK_OFFSET + rank) / len(rankings)
     return sorted(scores.items(), key=lambda item: -item[1])
-
-
-def _rows(titled: QuerySet[Conversation], said: QuerySet[Message], hits: Sequence[Hit]) -> dict[Hit, Row]:
-    """The rows of the hits that are still there."""
-    conversations = titled.in_bulk([hit.pk for hit in hits if hit.is_title])
-    messages = said.select_related("conversation").in_bulk([hit.pk for hit in hits if not hit.is_title])
-    return {
-        **{Hit(True, pk): conversation for pk, conversation in conversations.items()},
-        **{Hit(False, pk): message for pk, message in messages.items()},
-    }
 
 
 def _results(query: Query, found: Sequence[tuple[Row, float]], by_meaning_alone: Mapping[int, str]) -> list[Result]:

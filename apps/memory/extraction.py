@@ -68,7 +68,17 @@ def read_due(limit: int = 50) -> int:
     unread = Recollection.objects.not_read_by(current_extractor()).due(timezone.now()).order_by("-due_at")
     if settings.EXTRACT_WITH_LLM:
         return _read_by_model(list(unread[: min(limit, ASKED_AT_ONCE)]))
-    return sum(graph.read(recollection) for recollection in unread[:limit])
+    return sum(_read_by_rules(recollection) for recollection in unread[:limit])
+
+
+def _read_by_rules(recollection: Recollection) -> bool:
+    """One that the rules or the database stumble over is tried again later, and holds up nobody else's."""
+    try:
+        return graph.read(recollection)
+    except Exception:
+        log.exception("recollection %d cannot be read", recollection.pk)
+        Recollection.objects.failed([recollection.pk], timezone.now())
+        return False
 
 
 def _read_by_model(batch: Sequence[Recollection]) -> int:

@@ -188,6 +188,14 @@ def test_a_temporary_chat_is_never_found(alice: User, browser: Client) -> None:
     assert found(browser, "tea") == []
 
 
+def test_a_long_temporary_chat_hides_nothing(alice: User, browser: Client) -> None:
+    kept = say(talk(alice), "Tea for two.")
+    temporary = talk(alice, temporary=True)
+    for number in range(30):
+        say(temporary, f"Tea {number}.")
+    assert messages(browser, "tea") == {kept.pk}
+
+
 def test_what_is_being_written_or_failed_is_not_found_until_it_is_there(alice: User, browser: Client) -> None:
     turn = engine.begin(talk(alice), content="Tea?")
     Message.objects.checkpoint({turn.reply.pk: ("Oolong", 1)})
