@@ -350,7 +350,7 @@ class _Chroma:
             if self._is_server:
                 for session in _sessions(client):
                     session.close()
-            client.close()  # type: ignore[attr-defined]  # the protocol that it is typed as lacks it
+            client.close()
             _forget_clients()
 
     def _forget(self) -> None:
@@ -432,7 +432,7 @@ def _options() -> Settings:
     """Chroma's own settings: ours, and neither a `.env` nor anybody who is told that we are here."""
     from chromadb.config import Settings
 
-    return Settings(_env_file=None, anonymized_telemetry=False)  # type: ignore[call-arg]
+    return Settings(_env_file=None, anonymized_telemetry=False)
 
 
 def _forget_clients() -> None:

@@ -39,8 +39,8 @@ STEMS = TextIndex(
 # The newest so many that hold a word are looked at.
 HOLDERS = 1000
 COUNTED = 20_000
-BY_WORDS = 60
-BY_MEANING = 50
+BY_WORDS = 50
+BY_MEANING = 32
 # How much of the way from nothing in common to the same a text must go to be close: nonsense goes a quarter of it.
 CLOSE = 0.35
 # Plain SQL, since rows are many and wide, and questions are asked while somebody waits.

@@ -38,7 +38,8 @@ def ask(page: Page, text: str) -> Locator:
 
 
 def status(answer: Locator, wanted: str) -> None:
-    expect(answer).to_have_attribute("data-status", wanted)
+    # The bundled model sometimes goes on until its context is full.
+    expect(answer).to_have_attribute("data-status", wanted, timeout=180_000)
 
 
 def prose(answer: Locator) -> Locator:

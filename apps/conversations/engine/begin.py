@@ -102,7 +102,8 @@ def _open(conversation: Conversation, client_id: str | None, opening: Callable[[
 def _open_at_once(conversation: Conversation, opening: Callable[[Conversation], Turn]) -> Turn:
     with transaction.atomic():
         try:
-            current = Conversation.objects.select_for_update().get(pk=conversation.pk)
+            rows = Conversation.objects.select_related("owner").select_for_update(of=("self",))
+            current = rows.get(pk=conversation.pk)
         except Conversation.DoesNotExist:
             raise NotFound from None
         boots.this_boot().beat()
