@@ -72,6 +72,7 @@ def sign_in(page: Page, product: Product) -> None:
 
 def ask(page: Page, text: str) -> Locator:
     """Ask in a new page; the whole answer."""
+    page.wait_for_load_state("networkidle")  # its scripts have asked for what they need
     page.get_by_role("textbox", name="Message").fill(text)
     page.get_by_role("button", name="Send", exact=True).click()
     expect(answers(page).last).to_have_attribute("data-status", "complete")
