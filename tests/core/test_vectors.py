@@ -179,7 +179,6 @@ def _fill(store: VectorStore) -> None:
         ("chroma.sqlite3", _cut),
         ("*/header.bin", _garble),
         ("*/data_level0.bin", _garble),
-        ("*/data_level0.bin", _cut),
         ("*/index_metadata.pickle", _cut),
     ],
 )
