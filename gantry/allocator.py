@@ -1,9 +1,8 @@
 """How the C library hands out memory: by its defaults a process with many threads keeps much that nobody uses.
 
 glibc gives threads arenas of their own, up to eight for each processor, and what is freed in one stays with it. Two
-arenas do for a process whose threads take turns; what is free in them is given back now and then. And what is freed is
-overwritten: Chroma writes parts of its index to disk that it never filled, and memory that was used before could have
-held what somebody said. Other C libraries are left as they are.
+arenas do for a process whose threads take turns; what is free in them is given back now and then. Other C libraries are
+left as they are.
 """
 
 from __future__ import annotations
@@ -12,8 +11,6 @@ import ctypes
 
 _ARENA_MAX = -8  # malloc.h: M_ARENA_MAX
 _ARENAS = 2
-_PERTURB = -6  # malloc.h: M_PERTURB
-_FREED = 0x55
 
 _libc = ctypes.CDLL(None)
 
@@ -22,7 +19,6 @@ def tune() -> None:
     """Before there are threads."""
     if hasattr(_libc, "mallopt"):
         _libc.mallopt(_ARENA_MAX, _ARENAS)
-        _libc.mallopt(_PERTURB, _FREED)
 
 
 def trim() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 from pytest_django import Settings
 
@@ -26,11 +27,6 @@ ALICE, BOB = 1, 1 + vectors.SHARDS  # they share a shard
 
 EAST, NORTH = np.array([1, 0, 0], np.float32), np.array([0, 1, 0], np.float32)
 BETWEEN = np.array([1, 1, 0], np.float32) / np.float32(2**0.5)
-
-pytestmark = [
-    pytest.mark.filterwarnings("default::DeprecationWarning"),  # Chroma's imports and settings warn of themselves
-    pytest.mark.filterwarnings("default::pytest.PytestUnhandledThreadExceptionWarning"),
-]
 
 Open = Callable[..., VectorStore]
 
@@ -115,11 +111,42 @@ def test_a_store_that_nobody_acknowledged_is_still_new(opened: Open) -> None:
     assert opened().was_rebuilt
 
 
-def test_no_text_and_no_stranger_is_told(opened: Open, folder: Path) -> None:
+def process_of(store: VectorStore) -> psutil.Process:
+    assert store._chroma._process is not None
+    return psutil.Process(store._chroma._process._process.pid)
+
+
+def test_no_secret_and_no_stranger_is_told(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, settings: Settings, no_idle_process: None
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "a-canary-in-the-environment")
     store = opened()
     store.add(ALICE, {1: EAST})
-    assert not any(name.startswith("posthog") for name in sys.modules)
-    assert "onnxruntime" not in sys.modules
+    process = process_of(store)
+    assert "a-canary-in-the-environment" not in process.environ().values()
+    assert not any(word in each.path for each in process.memory_maps() for word in ("posthog", "onnxruntime"))
+    assert not process.net_connections()
+    assert "chromadb" not in sys.modules
+
+
+@pytest.fixture
+def no_idle_process() -> None:
+    vectors._end_idle()
+
+
+def test_the_process_goes_with_whoever_started_it(folder: Path) -> None:
+    script = (
+        "import os, sys; sys.path.insert(0, os.getcwd()); os.environ['DJANGO_SETTINGS_MODULE'] = 'tests.settings';"
+        "import django; from django.conf import settings; settings.DATA_DIR = sys.argv[1];"
+        "from apps.core.vectors import VectorStore; store = VectorStore('compass', 3); store.count();"
+        "print(store._chroma._process._process.pid, flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(folder.parent)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        chroma = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    chroma.wait(10)
 
 
 def test_another_embedders_vectors_are_noticed_and_not_mixed(opened: Open) -> None:
@@ -179,6 +206,7 @@ def _fill(store: VectorStore) -> None:
         ("chroma.sqlite3", _cut),
         ("*/header.bin", _garble),
         ("*/data_level0.bin", _garble),
+        ("*/data_level0.bin", _cut),
         ("*/index_metadata.pickle", _cut),
     ],
 )
@@ -297,20 +325,37 @@ def test_nobody_waits_for_a_server_that_hangs(opened: Open, silent: None) -> Non
         assert time.monotonic() - began < 2.5  # the first call imports Chroma
 
 
-def test_nobody_waits_for_chroma_itself(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("call", ["waits", "is given up"])
+def test_nobody_waits_for_chroma_itself(opened: Open, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     store = opened()
     store.add(ALICE, {1: EAST})
-    monkeypatch.setattr(vectors, "CALL_SECONDS", 0.2)
-    hanging = threading.Event()
-    monkeypatch.setattr(store._chroma, "count", lambda: hanging.wait(20) and 7)
+    process = process_of(store)
+    process.suspend()
+    monkeypatch.setattr(vectors, "SEARCH_SECONDS", 0.2)
+    monkeypatch.setattr(vectors, "CALL_SECONDS", 0.2 if call == "is given up" else 30.0)
     with pytest.raises(VectorsUnavailable):
-        store.count()
+        near(store, ALICE)
     began = time.monotonic()
     with pytest.raises(VectorsUnavailable):
         near(store, ALICE)
     assert time.monotonic() - began < 0.1
-    hanging.set()
+    if call == "waits":
+        process.resume()
+    monkeypatch.setattr(vectors, "SEARCH_SECONDS", 30.0)
+    monkeypatch.setattr(vectors, "CALL_SECONDS", 30.0)
     assert _eventually(lambda: near(store, ALICE)) == [1]
+    assert (process_of(store) == process) == (call == "waits")
+
+
+def test_a_search_goes_between_two_parts_of_what_is_added(opened: Open) -> None:
+    store = opened()
+    store.add(ALICE, {0: EAST})
+    adding = threading.Thread(target=store.add, args=(ALICE, dict.fromkeys(range(1, 40 * vectors.BATCH), EAST)))
+    adding.start()
+    found = [near(store, BOB) for _ in range(10)]
+    assert adding.is_alive()
+    assert len(found) == 10
+    adding.join()
 
 
 def _eventually(ask: Callable[[], list[int]]) -> list[int]:
