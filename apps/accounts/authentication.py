@@ -144,7 +144,7 @@ def _from_authorization(header: str) -> Credential | None:
     scheme, _, plaintext = header.partition(" ")
     if scheme.lower() != "bearer":
         return None
-    token = ApiToken.objects.live().with_token(plaintext.strip()).select_related("user").first()
+    token = ApiToken.objects.opened_by(plaintext.strip())
     if token is None or not token.user.is_active:
         return None
     token.touch()

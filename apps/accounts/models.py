@@ -28,6 +28,7 @@ from apps.accounts.attempts import LoginAttempt
 from apps.accounts.browsers import browser_name
 from apps.accounts.errors import AlreadySetUp, EmailTaken, LastAdmin, SignedOut
 from apps.accounts.names import USERNAME_MAX, USERNAME_PATTERN, fold_email, username_stem, usernames
+from apps.core.prepared import Prepared, Slot
 
 __all__ = ["ApiToken", "LoginAttempt", "Session", "User"]
 
@@ -336,6 +337,10 @@ class SessionQuerySet(models.QuerySet["Session"]):
         """The one that the cookie's token opens."""
         return self.filter(key_hash=fingerprint(token))
 
+    def opened_by(self, token: str) -> Session | None:
+        """The one that the cookie's token opens, if it has not expired, with its user."""
+        return _OPENED_SESSION.one(key_hash=fingerprint(token), now=timezone.now())
+
 
 class Session(models.Model):
     """One browser in which somebody is signed in, from signing in until `expires_at`, however busy it is."""
@@ -375,6 +380,25 @@ class Session(models.Model):
             Session.objects.filter(pk=self.pk).update(last_seen_at=now)
 
 
+# Every request asks one of the two.
+_NOW = Slot("now", models.DateTimeField())
+_OPENED_SESSION = Prepared(
+    lambda: (
+        Session.objects.filter(key_hash=Slot("key_hash", models.CharField()), expires_at__gt=_NOW)
+        .select_related("user")
+        .order_by()
+    )
+)
+_OPENED_TOKEN = Prepared(
+    lambda: (
+        ApiToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=_NOW))
+        .filter(digest=Slot("digest", models.CharField()))
+        .select_related("user")
+        .order_by()
+    )
+)
+
+
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     """Tokens for programs."""
 
@@ -386,9 +410,9 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         """Those that have not expired."""
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
 
-    def with_token(self, token: str) -> Self:
-        """The one that this plaintext opens."""
-        return self.filter(digest=fingerprint(token))
+    def opened_by(self, plaintext: str) -> ApiToken | None:
+        """The one that this plaintext opens, if it has not expired, with its user."""
+        return _OPENED_TOKEN.one(digest=fingerprint(plaintext), now=timezone.now())
 
     def issue(self, user: User, name: str, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
         """A new token and its plaintext, which nobody can show again; raises `SignedOut`."""

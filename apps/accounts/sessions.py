@@ -53,8 +53,7 @@ class SessionStore(SessionBase):
 
     def load(self) -> dict[str, Any]:
         """The stored data; empty, and the token forgotten, when there is no such session or no more."""
-        live = Session.objects.live().select_related("user")
-        self.row = live.with_token(self.session_key).first() if self.session_key else None
+        self.row = Session.objects.opened_by(self.session_key) if self.session_key else None
         if self.row is None:
             self._session_key = None
             return {}

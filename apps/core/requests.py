@@ -122,17 +122,20 @@ class BodyLimit:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is small enough."""
-        length = header_map(scope["headers"]).get("content-length")
+        """Pass on what is small enough. A request without either header has no body."""
+        told = {name: value for name, value in scope["headers"] if name in _LENGTHS}
         try:
-            if length is None:
+            if b"content-length" in told:
+                _check_length(int(told[b"content-length"]))
+            elif told:
                 scope, receive = await _measured(scope, receive)
-            else:
-                _check_length(int(length))
         except _BodyTooLarge:
             await _refuse_body(send)
         else:
             await self.app(scope, receive, send)
+
+
+_LENGTHS = (b"content-length", b"transfer-encoding")
 
 
 class _BodyTooLarge(Exception):
@@ -176,11 +179,14 @@ class HeadWithoutBody:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, and drop the body of what comes back."""
+        if scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
 
         async def bare(message: dict[str, Any]) -> None:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
-        await self.app(scope, receive, bare if scope["method"] == "HEAD" else send)
+        await self.app(scope, receive, bare)
 
 
 class OriginCheck:

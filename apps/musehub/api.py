@@ -114,7 +114,7 @@ class View(GenericAPIView[Any]):
         """A repo that the asker may read; raises `NotFound`, and NotAuthenticated to nobody where there is one."""
         if not is_id(repo_id):
             raise NotFound
-        repo = Repo.objects.readable_by(self.asker).select_related("owner").filter(repo_id=repo_id).first()
+        repo = Repo.objects.opened_by(self.asker, repo_id)
         if repo is not None:
             return repo
         if self.asker is None and Repo.objects.filter(repo_id=repo_id).exists():
@@ -137,7 +137,7 @@ class View(GenericAPIView[Any]):
 
     def session(self, repo: Repo, session_id: str) -> RecordingSession:
         """A session of this repo; raises `NotFound`."""
-        session = repo.sessions.filter(session_id=session_id).first() if is_id(session_id) else None
+        session = RecordingSession.objects.in_repo(repo, session_id)
         if session is None:
             raise NotFound
         return session

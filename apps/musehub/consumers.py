@@ -50,8 +50,7 @@ class StudioConsumer(SignedInConsumer):
         return True
 
     async def _repo(self) -> Repo | None:
-        readable = Repo.objects.readable_by(self.user).select_related("owner")
-        return await in_database(readable.filter(repo_id=self.repo_id).first)
+        return await in_database(Repo.objects.opened_by, self.user, self.repo_id)
 
 
 def _newest_activity(repo: Repo) -> int | None:

@@ -43,8 +43,7 @@ def door(may: May, *methods: str) -> Callable[[View], View]:
         @wraps(view)
         def guarded(request: PageRequest, owner: str, slug: str, **place: object) -> HttpResponse:
             person = person_of(request)
-            readable = Repo.objects.readable_by(person).select_related("owner")
-            found = readable.at(owner, slug).first()
+            found = Repo.objects.opened_at(person, owner, slug)
             if found is None or not may(found, person):
                 return _refuse(request, person, found)
             try:

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.safestring import SafeString
 
 from apps.musehub.models import (
     CLIENT_ID_LENGTH,
@@ -31,9 +32,26 @@ from apps.musehub.serializers import (
 _YEARS_ALLOWED = f"A year from {YEARS[0]} to {YEARS[-1]}."
 
 
+class _Field(forms.BoundField):
+    """A field on a page; one that nobody has filled in always looks the same, and is drawn once."""
+
+    def as_field_group(self) -> SafeString:
+        """Label, control, help and errors."""
+        if self.errors or self.value():
+            return super().as_field_group()
+        drawn = _blank_fields.get((type(self.form), self.name))
+        if drawn is None:
+            drawn = _blank_fields[type(self.form), self.name] = super().as_field_group()
+        return drawn
+
+
+_blank_fields: dict[tuple[type[forms.BaseForm], str], SafeString] = {}
+
+
 class _Form(forms.Form):
     """A form of ours: labels without colons, ids that do not meet those of another form on the page."""
 
+    bound_field_class = _Field
     prefix_of_ids = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

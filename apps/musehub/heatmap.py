@@ -10,7 +10,8 @@ import calendar
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from django.utils.safestring import SafeString, mark_safe
 
@@ -85,29 +86,43 @@ class Heatmap:
         )
         return mark_safe("".join(rows))  # noqa: S308
 
-    def _days(self) -> Iterator[tuple[int, date]]:
-        count = (self.last - self.first).days + 1
-        return ((index, self.first + timedelta(days=index)) for index in range(count))
-
     def _squares(self) -> Iterator[str]:
-        for index, day in self._days():
-            week, weekday = divmod(index, 7)
-            hours = self.hours.get(day, 0.0)
+        for square in _squares(self.first, self.last):
+            hours = self.hours.get(square.day, 0.0)
             said = in_words(hours) if hours > 0 else "Nothing"
-            yield (
-                f'<rect class="level-{level(hours)}" x="{LEFT + week * STEP}" y="{TOP + weekday * STEP}"'
-                f' width="{SQUARE}" height="{SQUARE}" rx="2"><title>{said} on {_long(day)}</title></rect>'
-            )
+            yield f'<rect class="level-{level(hours)}"{square.place}<title>{said}{square.on_day}</title></rect>'
 
     def _months(self) -> Iterator[str]:
         """A label over the week in which a month begins; one that would touch the next is left out."""
-        for index, day in self._days():
-            if day.day == 1 and index // 7 < WEEKS - 1:
-                yield f'<text x="{LEFT + index // 7 * STEP}" y="{TOP - 7}">{day:%b}</text>'
+        for index, square in enumerate(_squares(self.first, self.last)):
+            if square.day.day == 1 and index // 7 < WEEKS - 1:
+                yield f'<text x="{LEFT + index // 7 * STEP}" y="{TOP - 7}">{square.day:%b}</text>'
 
     @staticmethod
     def _weekdays() -> Iterator[str]:
         return (f'<text x="0" y="{TOP + day * STEP + 9}">{name}</text>' for day, name in _WEEKDAYS.items())
+
+
+class _Square(NamedTuple):
+    """What of a day's square is the same for every repo."""
+
+    day: date
+    place: str
+    on_day: str
+
+
+@lru_cache(maxsize=2)
+def _squares(first: date, last: date) -> tuple[_Square, ...]:
+    """A square a day; the same all day long."""
+    days = (first + timedelta(days=index) for index in range((last - first).days + 1))
+    return tuple(
+        _Square(
+            day,
+            f' x="{LEFT + index // 7 * STEP}" y="{TOP + index % 7 * STEP}" width="{SQUARE}" height="{SQUARE}" rx="2">',
+            f" on {_long(day)}",
+        )
+        for index, day in enumerate(days)
+    )
 
 
 def level(hours: float) -> int:

@@ -23,6 +23,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from apps.accounts.models import User, fingerprint
+from apps.core.prepared import Prepared, PreparedValues, Slot
 from apps.musehub import identity, members
 
 NAME_LENGTH = 100
@@ -54,12 +55,27 @@ class RepoQuerySet(models.QuerySet["Repo"]):
         return self.filter(visibility=Repo.Visibility.PUBLIC)
 
     def readable_by(self, user: User | None) -> Self:
-        """The only door to a repo and to all that is in it; None is somebody who is not signed in."""
+        """Those that somebody may read; None is somebody who is not signed in."""
         return self.public() if user is None else self.filter(Q(visibility=Repo.Visibility.PUBLIC) | _is_writer(user))
 
     def at(self, owner: str, slug: str) -> Self:
         """The one that has this address, if it is among them."""
         return self.filter(owner__username=owner, slug=slug)
+
+    def opened_by(self, user: User | None, repo_id: str) -> Repo | None:
+        """The one of this id, with its owner, if the user may read it: the door to a repo and to all that is in it."""
+        return _readable(_REPO.one(repo_id=repo_id), user)
+
+    def opened_at(self, user: User | None, owner: str, slug: str) -> Repo | None:
+        """The same by its address."""
+        return _readable(_REPO_AT.one(owner=owner, slug=slug), user)
+
+    def locked(self, repo: Repo) -> Repo | None:
+        """This repo as it is now, changed by nobody else until the running transaction ends; None if it is gone."""
+        found = _LOCKED_REPO.one(pk=repo.pk)
+        if found is not None:
+            found.owner = repo.owner
+        return found
 
     def newest_first(self) -> Self:
         """By when they were made."""
@@ -68,6 +84,10 @@ class RepoQuerySet(models.QuerySet["Repo"]):
 
 def _is_writer(user: User) -> Q:
     return Q(owner=user.pk) | Q(pk__in=Collaborator.objects.filter(user=user.pk).values("repo"))
+
+
+def _readable(repo: Repo | None, user: User | None) -> Repo | None:
+    return repo if repo is not None and repo.may_read(user) else None
 
 
 class Repo(models.Model):
@@ -120,7 +140,7 @@ class Repo(models.Model):
         """Whether this person may keep sessions here: its owner and the collaborators."""
         if user is None:
             return False
-        return user.pk == self.owner_id or Collaborator.objects.filter(repo=self.pk, user=user.pk).exists()
+        return user.pk == self.owner_id or _MEMBERSHIP.one(repo=self.pk, user=user.pk) is not None
 
     def may_read(self, user: User | None) -> bool:
         """Whether this person, or nobody signed in, may see what is here."""
@@ -135,17 +155,13 @@ class Repo(models.Model):
 
     def statistics(self) -> Statistics:
         """What its sessions add up to: two queries, however many there are."""
-        sums = self.sessions.aggregate(
-            sessions=Count("pk"),
-            live=Count("pk", filter=Q(is_active=True)),
-            time=Coalesce(Sum("duration"), NO_TIME),
-            commits=Coalesce(Sum("commit_count"), 0),
-        )
+        sums = _SUMS.all(repo=self.pk)
+        _, sessions, live, time, commits = sums[0] if sums else (self.pk, 0, 0, NO_TIME, 0)
         return {
-            "sessions": sums["sessions"],
-            "live": sums["live"],
-            "seconds": sums["time"].total_seconds(),
-            "commits": sums["commits"],
+            "sessions": sessions,
+            "live": live,
+            "seconds": time.total_seconds(),
+            "commits": commits,
             "people": self._people(),
         }
 
@@ -158,21 +174,51 @@ class Repo(models.Model):
 
     def hours_by_day(self, since: date, until: date) -> dict[date, float]:
         """Recorded hours of each day, both ends included, on which a session that is over began. Days are UTC's."""
-        rows = (
-            self.sessions.filter(day__range=(since, until))
-            .values_list("day")
-            .annotate(time=Sum("duration"))
-            .order_by("day")
+        days = _TIME_BY_DAY.all(repo=self.pk, since=since, until=until)
+        return {day: time.total_seconds() / 3600 for day, time in days if time}
+
+
+_OF_REPO = Slot("repo", models.BigIntegerField())
+_SUMS = PreparedValues(
+    lambda: (
+        RecordingSession.objects.filter(repo=_OF_REPO)
+        .values_list("repo")
+        .annotate(
+            sessions=Count("pk"),
+            live=Count("pk", filter=Q(is_active=True)),
+            time=Coalesce(Sum("duration"), NO_TIME),
+            commits=Coalesce(Sum("commit_count"), 0),
         )
-        return {day: time.total_seconds() / 3600 for day, time in rows if time}
-
-
+        .order_by()
+    )
+)
+_TIME_BY_DAY = PreparedValues(
+    lambda: (
+        RecordingSession.objects.filter(
+            repo=_OF_REPO, day__gte=Slot("since", models.DateField()), day__lte=Slot("until", models.DateField())
+        )
+        .values_list("day")
+        .annotate(time=Sum("duration"))
+        .order_by("day")
+    )
+)
 # The same people play together again and again: each line-up is taken apart once.
 _PEOPLE_SQL = """
     SELECT COUNT(DISTINCT member.value)
     FROM musehub_recordingsession session, {members}
     WHERE session.id IN (SELECT MIN(id) FROM musehub_recordingsession WHERE repo_id = %s GROUP BY line_up)
 """
+
+
+# What almost every request asks.
+_REPO = Prepared(lambda: Repo.objects.filter(repo_id=Slot("repo_id", models.CharField())).select_related("owner"))
+_REPO_AT = Prepared(
+    lambda: Repo.objects.filter(
+        owner__username=Slot("owner", models.CharField()), slug=Slot("slug", models.CharField())
+    ).select_related("owner")
+)
+_LOCKED_REPO = Prepared(lambda: Repo.objects.filter(pk=Slot("pk", models.BigIntegerField())).select_for_update())
+_MEMBERSHIP = Prepared(lambda: Collaborator.objects.filter(repo=_OF_REPO, user=Slot("user", models.BigIntegerField())))
 
 
 def slug_from(name: str) -> str:
@@ -262,9 +308,31 @@ class RecordingSessionQuerySet(models.QuerySet["RecordingSession"]):
             rows = rows.at(location)
         return rows.search(q) if q else rows
 
+    def in_repo(self, repo: Repo, session_id: str) -> RecordingSession | None:
+        """The one of this whole id, if it is in this repo."""
+        found = _SESSION.one(session_id=session_id, repo=repo.pk) if identity.is_id(session_id) else None
+        if found is not None:
+            found.repo = repo
+        return found
+
+    def locked(self, session: RecordingSession) -> RecordingSession | None:
+        """This session as it is now, changed by nobody else until the running transaction ends; None if it is gone."""
+        found = _LOCKED_SESSION.one(pk=session.pk)
+        if found is not None:
+            found.repo = session.repo
+        return found
+
     def quiet_since(self, moment: datetime) -> Self:
         """Live ones in which nothing has happened since then."""
         return self.live().filter(last_activity_at__lt=moment)
+
+
+_LOCKED_SESSION = Prepared(
+    lambda: RecordingSession.objects.filter(pk=Slot("pk", models.BigIntegerField())).select_for_update()
+)
+_SESSION = Prepared(
+    lambda: RecordingSession.objects.filter(session_id=Slot("session_id", models.CharField()), repo=_OF_REPO)
+)
 
 
 class Place(NamedTuple):

@@ -171,24 +171,22 @@ def append_note(session: RecordingSession, text: str, client_id: str | None = No
 
 
 def _locked_repo(repo: Repo) -> Repo:
-    current = Repo.objects.select_for_update().filter(pk=repo.pk).first()
+    current = Repo.objects.locked(repo)
     if current is None:
         raise NotFound
-    current.owner = repo.owner
     return current
 
 
 def _locked_session(session: RecordingSession) -> RecordingSession:
-    current = RecordingSession.objects.select_for_update().filter(pk=session.pk).first()
+    current = RecordingSession.objects.locked(session)
     if current is None:
         raise NotFound
-    current.repo = session.repo
     return current
 
 
 def _twin(session: RecordingSession) -> RecordingSession | None:
     """The stored one of the same id."""
-    return session.repo.sessions.filter(session_id=session.session_id).first()
+    return RecordingSession.objects.in_repo(session.repo, session.session_id)
 
 
 def _write_down(

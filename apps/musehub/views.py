@@ -24,7 +24,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from apps.accounts.models import User
 from apps.core.errors import InvalidInput
 from apps.core.pages import as_id
-from apps.musehub import exports, forms, identity, recorder
+from apps.musehub import exports, forms, recorder
 from apps.musehub.doors import (
     PageRequest,
     door,
@@ -201,7 +201,7 @@ def session(request: PageRequest, shown: Repo, session_id: str) -> HttpResponse:
 
 def _session_or_404(shown: Repo, session_id: str) -> RecordingSession:
     """By its whole id, and only in its own repo."""
-    found = shown.sessions.filter(session_id=session_id).first() if identity.is_id(session_id) else None
+    found = RecordingSession.objects.in_repo(shown, session_id)
     if found is None:
         raise Http404
     return found
