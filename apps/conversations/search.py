@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, date, datetime, time
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypedDict, cast
 
 from django.db.models import Exists, OuterRef, QuerySet
@@ -112,20 +113,27 @@ class Query:
         chosen = {name: flag for name, flag in flags.items() if flag is not None}
         return Conversation.objects.visible_to(user).kept().filter(**chosen)
 
+    @property
+    def is_for_titles(self) -> bool:
+        """Whether titles count: nobody said one, so a search for somebody's words finds none."""
+        return self.role is None
+
+    @property
+    def is_for_messages(self) -> bool:
+        """Whether messages count."""
+        return not self.in_title
+
     def titled(self, user: User) -> QuerySet[Conversation]:
-        """Those whose title counts: nobody said a title, so a search for somebody's words finds none."""
-        rows = self.conversations(user).filter(**self._span())
-        return rows.none() if self.role else rows
+        """The conversations whose title counts, if titles do."""
+        return self.conversations(user).filter(**self._span())
 
     def messages(self, user: User) -> QuerySet[Message]:
-        """The messages that count. Written so that a database begins with the ids it is given, and not with all
-        conversations."""
+        """The messages that count, if messages do. Written so that a database begins with the ids it is given, and not
+        with all conversations."""
         within = self.conversations(user).filter(pk=OuterRef("conversation"))
         rows = Message.objects.filter(Exists(within), **self._span()).exclude(
             status__in=[Message.Status.STREAMING, Message.Status.FAILED]
         )
-        if self.in_title:
-            return rows.none()
         return rows.filter(role=self.role) if self.role else rows
 
     def _span(self) -> Mapping[str, datetime]:
@@ -198,11 +206,12 @@ def search(user: User, query: Query, *, limit: int) -> list[Result]:
 def _search(user: User, query: Query, limit: int, *, looks_first: bool) -> list[Result] | None:
     """Looking first which of the hits count costs a query each; where that is not done, and some of the best turn out
     not to count, it is None."""
-    rows = _Rows(query.titled(user), query.messages(user), looks_first)
-    titles = _by_words(TITLES, user, query, rows.titled, rows, limit)
-    words = _by_words(MESSAGES, user, query, rows.said, rows, limit)
-    excerpts = _by_meaning(user, query)
-    meaning = rows.first(list(excerpts), rows.said, limit)
+    rows = _Rows(user, query, looks_first)
+    by_meaning = recall.begin_search_meaning(user.pk, query.words, limit=BY_MEANING) if query.is_for_messages else list
+    titles = rows.first(_by_words(TITLES, rows, limit), "titled", limit) if query.is_for_titles else []
+    words = rows.first(_by_words(MESSAGES, rows, limit), "said", limit) if query.is_for_messages else []
+    excerpts = _excerpts(by_meaning())
+    meaning = rows.first(list(excerpts), "said", limit)
     rankings = [[Hit(True, pk) for pk in titles], *([Hit(False, pk) for pk in ranking] for ranking in (words, meaning))]
     best = fused(rankings)[:limit]
     read = rows.read([hit for hit, _ in best])
@@ -212,37 +221,41 @@ def _search(user: User, query: Query, limit: int, *, looks_first: bool) -> list[
     return _results(query, [(read[hit], score) for hit, score in best if hit in read], by_meaning_alone)
 
 
-def _by_words(
-    index: TextIndex, user: User, query: Query, among_rows: QuerySet[Any], rows: _Rows, limit: int
-) -> list[int]:
-    if among_rows.query.is_empty():
-        return []
-    among = RANKED_IF_NARROWED if rows.looks_first else RANKED
-    hits = index.search(user.pk, query.words, among, fewest=limit, among=among)
-    return rows.first([hit.pk for hit in hits], among_rows, limit)
+def _by_words(index: TextIndex, rows: _Rows, limit: int) -> list[int]:
+    among, wanted = (RANKED_IF_NARROWED, RANKED_IF_NARROWED) if rows.looks_first else (RANKED, limit)
+    hits = index.search(rows.user.pk, rows.query.words, wanted, fewest=limit, among=among)
+    return [hit.pk for hit in hits]
 
 
-def _by_meaning(user: User, query: Query) -> dict[int, str]:
+def _excerpts(memories: Sequence[recall.Memory]) -> dict[int, str]:
     """By message, in order, the part of it that comes close."""
-    if query.in_title:
-        return {}
-    memories = recall.search_meaning(user.pk, query.words, limit=BY_MEANING)
     places = ((memory.source.partition(":"), memory.excerpt) for memory in memories)
     return {int(pk): excerpt for (kind, _, pk), excerpt in places if kind == KIND}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Rows:
     """The rows that count."""
 
-    titled: QuerySet[Conversation]
-    said: QuerySet[Message]
+    user: User
+    query: Query
     looks_first: bool
 
-    def first(self, ids: Sequence[int], rows: QuerySet[Any], limit: int) -> list[int]:
+    @cached_property
+    def titled(self) -> QuerySet[Conversation]:
+        """Conversations that may be found by their title."""
+        return self.query.titled(self.user)
+
+    @cached_property
+    def said(self) -> QuerySet[Message]:
+        """Messages that may be found."""
+        return self.query.messages(self.user)
+
+    def first(self, ids: Sequence[int], among: Literal["titled", "said"], limit: int) -> list[int]:
         """The first `limit` of the ids that are among the rows, in their order."""
         if not self.looks_first:
             return list(ids[:limit])
+        rows: QuerySet[Any] = getattr(self, among)
         kept: list[int] = []
         start, step = 0, STEP
         while start < len(ids) and len(kept) < limit:
@@ -254,12 +267,14 @@ class _Rows:
 
     def read(self, hits: Sequence[Hit]) -> dict[Hit, Row]:
         """The rows of the hits, those that are still there."""
-        conversations = self.titled.in_bulk([hit.pk for hit in hits if hit.is_title])
-        messages = self.said.select_related("conversation").in_bulk([hit.pk for hit in hits if not hit.is_title])
-        return {
-            **{Hit(True, pk): conversation for pk, conversation in conversations.items()},
-            **{Hit(False, pk): message for pk, message in messages.items()},
-        }
+        titles, messages = [hit.pk for hit in hits if hit.is_title], [hit.pk for hit in hits if not hit.is_title]
+        found: dict[Hit, Row] = {}
+        if titles:
+            found |= {Hit(True, row.pk): row for row in self.titled.filter(pk__in=titles)}
+        if messages:
+            said = self.said.filter(pk__in=messages).select_related("conversation")
+            found |= {Hit(False, row.pk): row for row in said}
+        return found
 
 
 def fused(rankings: Sequence[Sequence[Hit]]) -> list[tuple[Hit, float]]:

@@ -23,6 +23,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import islice
 from multiprocessing import Pipe
@@ -93,12 +94,20 @@ class VectorStore:
 
     def search(self, owner_id: int, vector: Vector, limit: int, keep: Keep) -> list[Match]:
         """The nearest of those that `keep` keeps, nearest first. It is called in the caller's thread."""
+        return self.begin_search(owner_id, vector, limit)(keep)
+
+    def begin_search(self, owner_id: int, vector: Vector, limit: int) -> Callable[[Keep], list[Match]]:
+        """The same in two steps, between which there is time for something else: Chroma works meanwhile."""
         asked = SURPLUS * limit
-        near = self._nearest(owner_id, vector, asked, only_theirs=False)
-        found = _kept(near, keep)
-        if len(found) < limit and len(near) == asked:
-            found = _kept(self._nearest(owner_id, vector, asked, only_theirs=True), keep)
-        return found[:limit]
+        nearest = _waiting.submit(self._nearest, owner_id, vector, asked, only_theirs=False)
+
+        def answer(keep: Keep) -> list[Match]:
+            found = _kept(near := nearest.result(), keep)
+            if len(found) < limit and len(near) == asked:
+                found = _kept(self._nearest(owner_id, vector, asked, only_theirs=True), keep)
+            return found[:limit]
+
+        return answer
 
     def vectors(self, owner_id: int, ids: Collection[int]) -> dict[int, Vector]:
         """The vectors with these ids, of those that are there."""
@@ -141,6 +150,10 @@ class VectorStore:
         folder = str(Path(settings.DATA_DIR) / "vectors")
         place = Place(self.embedder, self.dimension, folder, settings.CHROMA_HOST, CALL_SECONDS)
         return self._chroma.call(place, verb, arguments, seconds or CALL_SECONDS)
+
+
+# One call is under way at a time; the other thread is for whoever waits for a turn.
+_waiting = ThreadPoolExecutor(2, thread_name_prefix="vectors")
 
 
 def _kept(matches: Sequence[Match], keep: Keep) -> list[Match]:

@@ -7,7 +7,7 @@ said around the best of these are all that is ever read.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -44,11 +44,10 @@ BY_MEANING = 32
 # How much of the way from nothing in common to the same a text must go to be close: nonsense goes a quarter of it.
 CLOSE = 0.35
 # Plain SQL, since rows are many and wide, and questions are asked while somebody waits.
-_EXTENT_SQL = """
-    SELECT
-        (SELECT COUNT(*) FROM (SELECT 1 FROM memory_recollection WHERE owner_id = %s LIMIT %s) AS theirs),
-        EXISTS (SELECT 1 FROM memory_recollection WHERE owner_id = %s AND embedder <> '')
+_TOTAL_SQL = """
+    SELECT COUNT(*) FROM (SELECT 1 FROM memory_recollection WHERE owner_id = %s AND id >= %s LIMIT %s) AS theirs
 """
+_IS_EMBEDDED_SQL = "SELECT EXISTS (SELECT 1 FROM memory_recollection WHERE owner_id = %s AND embedder > '')"
 _OWNED_SQL = "SELECT id FROM memory_recollection WHERE owner_id = %s AND id IN ({ids})"
 _NEIGHBOURHOOD_SQL = f"""
     SELECT source, {", ".join(Candidate._fields)} FROM memory_recollection
@@ -82,45 +81,53 @@ def warm_up() -> None:
 
 def find(user_id: int, question: str, limit: int, *, without_sources: Collection[str] = ()) -> Found:
     """What has to do with the question in this person's memory, leaving out what came from some sources."""
-    total, is_embedded = _extent(user_id)
+    total = _total(user_id)
     if not total:
         return Found()
     asked = words.ask(question, Recollection.objects.voices(user_id))
     if not asked.stems:
         return Found()
-    terms, holders = _terms(user_id, asked.stems)
-    meaning = _meaning(user_id, asked.words) if is_embedded else _Meaning(is_whole=True)
+    awaited_meaning = _begin_meaning(user_id, asked.words)
+    terms, holders = _terms(user_id, asked.stems, total)
+    meaning = awaited_meaning()
     query = Query(terms, meaning.vector, asked.voices, total, meaning.unrelated)
     seeds = {*ranking.shortlist(query, holders, BY_WORDS), *(match.id for match in meaning.nearest)}
     ranked = ranking.rank(query, _neighbourhood(user_id, seeds, without_sources), limit)
     return Found(ranked, meaning.is_whole, asked.stems)
 
 
-def find_close(user_id: int, text: str, limit: int) -> Found:
-    """What means about the same as the text, whatever its words, nearest first."""
-    _, is_embedded = _extent(user_id)
-    meaning = _meaning(user_id, text) if is_embedded else _Meaning(is_whole=True)
-    close = [
-        Ranked(match.id, match.score)
-        for match in meaning.nearest[:limit]
-        if match.score - meaning.unrelated >= CLOSE * (1 - meaning.unrelated)
-    ]
-    return Found(close, meaning.is_whole, tuple(words.content_stems(text)))
+def begin_find_close(user_id: int, text: str, limit: int) -> Callable[[], Found]:
+    """Begin to look for what means about the same as the text, whatever its words, nearest first."""
+    awaited_meaning = _begin_meaning(user_id, text)
+
+    def found() -> Found:
+        meaning = awaited_meaning()
+        close = [
+            Ranked(match.id, match.score)
+            for match in meaning.nearest[:limit]
+            if match.score - meaning.unrelated >= CLOSE * (1 - meaning.unrelated)
+        ]
+        return Found(close, meaning.is_whole, tuple(words.content_stems(text)))
+
+    return found
 
 
-def _terms(user_id: int, stems: Sequence[str]) -> tuple[list[Term], dict[str, list[int]]]:
+def _terms(user_id: int, stems: Sequence[str], total: int) -> tuple[list[Term], dict[str, list[int]]]:
     """The question's terms, and by stem the newest recollections that hold it."""
     holders = {stem: STEMS.newest(user_id, stem, HOLDERS) for stem in stems}
     related = _thesaurus().related(stems)
     terms = [
-        Term(stem, relatives, _frequency(user_id, stem, holders[stem]))
+        Term(stem, relatives, _frequency(user_id, holders[stem], total))
         for stem, relatives in zip(stems, related, strict=True)
     ]
     return terms, holders
 
 
-def _frequency(user_id: int, stem: str, newest: Sequence[int]) -> int:
-    return len(newest) if len(newest) < HOLDERS else STEMS.count(user_id, stem, at_most=COUNTED)
+def _frequency(user_id: int, newest: Sequence[int], total: int) -> int:
+    """How many hold the word; where there are more than were read, as many as if it had always been so common."""
+    if len(newest) < HOLDERS:
+        return len(newest)
+    return round(total * len(newest) / _total(user_id, since=newest[-1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,29 +140,34 @@ class _Meaning:
     is_whole: bool = False
 
 
-def _meaning(user_id: int, asked: str) -> _Meaning:
+def _begin_meaning(user_id: int, asked: str) -> Callable[[], _Meaning]:
+    """Have Chroma look; what is returned waits for what it finds."""
+    if not _rows(_IS_EMBEDDED_SQL, user_id)[0][0]:
+        return lambda: _Meaning(is_whole=True)
     try:
         embedder = embedding.current()
         vector, unrelated = embedder.embed([asked])[0], embedder.unrelated
+        matches = vectors.store(embedder.name, embedder.dimension).begin_search(user_id, vector, BY_MEANING)
     except Exception as fault:  # noqa: BLE001 -- an embedder is other people's code; words are left
         log.warning("memory: recalled without meaning: %s", fault)
-        return _Meaning()
-    try:
-        store = vectors.store(embedder.name, embedder.dimension)
-        matches = store.search(user_id, vector, BY_MEANING, keep=partial(_owned, user_id))
-    except EmbedderMismatch as mismatch:
-        log.warning("memory: recalled without meaning: %s", mismatch)
-        return _Meaning()
-    except VectorsError as fault:
-        log.warning("memory: recalled by words first: %s", fault)
-        return _Meaning(vector, unrelated)
-    return _Meaning(vector, unrelated, matches, is_whole=True)
+        return _Meaning
+
+    def meaning() -> _Meaning:
+        try:
+            return _Meaning(vector, unrelated, matches(partial(_owned, user_id)), is_whole=True)
+        except EmbedderMismatch as mismatch:
+            log.warning("memory: recalled without meaning: %s", mismatch)
+            return _Meaning()
+        except VectorsError as fault:
+            log.warning("memory: recalled by words first: %s", fault)
+            return _Meaning(vector, unrelated)
+
+    return meaning
 
 
-def _extent(user_id: int) -> tuple[int, bool]:
-    """How many recollections the person has, counted no farther than `COUNTED`, and whether any has its vector."""
-    total, is_embedded = _rows(_EXTENT_SQL, user_id, COUNTED, user_id)[0]
-    return total, bool(is_embedded)
+def _total(user_id: int, since: int = 0) -> int:
+    """How many recollections the person has, from an id on, counted no farther than `COUNTED`."""
+    return int(_rows(_TOTAL_SQL, user_id, since, COUNTED)[0][0])
 
 
 def _owned(user_id: int, ids: Sequence[int]) -> set[int]:

@@ -307,7 +307,7 @@ def facts_about(user_id: int, text: str, limit: int = 10) -> list[KnownFact]:
     that say most of the question's words first, then the newest; the same fact once, as it was said last.
     """
     question = _Question(text)
-    named = {entity.pk for entity in Entity.objects.called(user_id, question.names()).values()}
+    named = Entity.objects.ids_called(user_id, question.names())
     asker = _asker(user_id) - named if question.is_about_asker else set()
     told = dict.fromkeys([*_newest(user_id, named), *_newest(user_id, asker)])
     facts = [fact for fact in told if question.asks_for(fact, named)]
@@ -359,18 +359,14 @@ def _words_of(text: str) -> list[str]:
 def _asker(user_id: int) -> set[int]:
     """The entity that stands for the person themselves, if there is one."""
     names = User.objects.filter(pk=user_id).values_list("display_name", flat=True)
-    return {entity.pk for entity in Entity.objects.called(user_id, names).values()}
+    return Entity.objects.ids_called(user_id, names)
 
 
 def _newest(user_id: int, entities: Collection[int]) -> list[KnownFact]:
     """The newest facts that begin, and those that end, with one of these entities."""
-    theirs = Relation.objects.filter(owner_id=user_id).order_by("-pk").values_list("pk", flat=True)
-    if not entities:
-        return []
-    begins, ends = theirs.filter(subject_id__in=entities), theirs.filter(object_id__in=entities)
     # First which they are, which an index tells, then what they say.
-    newest = {*begins[:CANDIDATES], *ends[:CANDIDATES]}
-    return list(_known(Relation.objects.filter(pk__in=newest).order_by("-pk")))
+    newest = Relation.objects.newest_ids(user_id, entities, CANDIDATES)
+    return list(_known(Relation.objects.filter(pk__in=newest).order_by("-pk"))) if newest else []
 
 
 def _known(relations: RelationQuerySet) -> Iterator[KnownFact]:

@@ -18,6 +18,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.core.prepared import Prepared, Slot
 from apps.memory.names import NAME_MAX, PREDICATE_MAX, fold_name, is_storable
 
 # What failed is tried again after 1, 2, 4 … seconds, at most this many: memory is back within a minute of its cause.
@@ -37,12 +38,17 @@ class MemorySetting(models.Model):
     @classmethod
     def is_enabled_for(cls, user_id: int) -> bool:
         """Whether this person is remembered."""
-        return not cls.objects.filter(owner_id=user_id, enabled=False).exists()
+        return _SWITCHED_OFF.one(owner=user_id) is None
 
     @classmethod
     def switch(cls, user_id: int, *, enabled: bool) -> None:
         """Remember and recall from now on, or neither. What is remembered already stays."""
         cls.objects.update_or_create(owner_id=user_id, defaults={"enabled": enabled})
+
+
+_SWITCHED_OFF = Prepared(
+    lambda: MemorySetting.objects.filter(owner=Slot("owner", models.BigIntegerField()), enabled=False)
+)
 
 
 class RecollectionQuerySet(models.QuerySet["Recollection"]):
@@ -147,6 +153,7 @@ class Recollection(models.Model):
             models.Index(fields=["thread", "position"], name="neighbours"),
             models.Index(fields=["owner", "-id"], name="newest_recollections"),
             models.Index(fields=["owner", "voice"], name="voices"),
+            models.Index(fields=["owner", "embedder"], name="embedded_of_owner"),
             models.Index(fields=["embedder", "due_at"], name="vectors_to_make"),
             models.Index(fields=["extractor", "due_at"], name="entities_to_read"),
         ]
@@ -191,9 +198,25 @@ class EntityQuerySet(models.QuerySet["Entity"]):
         entities = self.in_bulk(set(other_names.values()))
         return own | {key: entities[pk] for key, pk in other_names.items() if pk in entities}
 
+    def ids_called(self, user_id: int, names: Iterable[str]) -> set[int]:
+        """The ids of the same."""
+        keys = [*{fold_name(name) for name in names if is_storable(name)}]
+        if not keys:
+            return set()
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(_CALLED_SQL.format(keys=", ".join(["%s"] * len(keys))), [user_id, *keys, user_id, *keys])
+            return {pk for (pk,) in cursor.fetchall()}
+
     def by_mentions(self) -> Self:
         """With `mention_count`, the most spoken of first."""
         return self.annotate(mention_count=models.Count("mentions")).order_by("-mention_count", "pk")
+
+
+# Plain SQL, since a question is asked by every run of its words.
+_CALLED_SQL = """
+    SELECT id FROM memory_entity WHERE owner_id = %s AND key IN ({keys})
+    UNION SELECT entity_id FROM memory_mention WHERE owner_id = %s AND key IN ({keys})
+"""
 
 
 class Entity(models.Model):
@@ -286,6 +309,25 @@ class RelationQuerySet(models.QuerySet["Relation"]):
     def newest_first(self) -> Self:
         """By when it was said."""
         return self.order_by("-recollection__said_at", "-pk")
+
+    def newest_ids(self, user_id: int, entities: Collection[int], limit: int) -> list[int]:
+        """The newest `limit` of the person's that begin, and as many that end, with one of these entities."""
+        if not entities:
+            return []
+        listed = ", ".join(map(str, entities))
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(_NEWEST_SQL.format(entities=listed), [user_id, limit, user_id, limit])
+            return [pk for (pk,) in cursor.fetchall()]
+
+
+_NEWEST_SQL = """
+    SELECT id FROM (
+        SELECT id FROM memory_relation WHERE owner_id = %s AND subject_id IN ({entities}) ORDER BY id DESC LIMIT %s
+    ) AS begins
+    UNION SELECT id FROM (
+        SELECT id FROM memory_relation WHERE owner_id = %s AND object_id IN ({entities}) ORDER BY id DESC LIMIT %s
+    ) AS ends
+"""
 
 
 class Relation(models.Model):

@@ -5,17 +5,19 @@ Values come in, not rows of the apps above: a source is text such as `message:41
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Max
 
 from apps.memory import graph, words
 from apps.memory.excerpts import excerpt
-from apps.memory.finding import Found, find, find_close
+from apps.memory.finding import Found, begin_find_close, find
 from apps.memory.graph import KnownFact
 from apps.memory.models import MemorySetting, Recollection, RecollectionQuerySet
+from apps.memory.ranking import Ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +97,31 @@ def search(user_id: int, text: str, *, limit: int = 50) -> list[Memory]:
     return _memories(find(user_id, text, limit))
 
 
-def search_meaning(user_id: int, text: str, *, limit: int = 50) -> list[Memory]:
-    """What means about the same as the text, whatever its words; the nearest first."""
-    return _memories(find_close(user_id, text, limit))
+def begin_search_meaning(user_id: int, text: str, *, limit: int = 50) -> Callable[[], list[Memory]]:
+    """What means about the same as the text, whatever its words, the nearest first; asked for now, to be taken later.
+
+    Whoever asks has time for something else meanwhile."""
+    found = begin_find_close(user_id, text, limit)
+    return lambda: _memories(found())
 
 
 def _memories(found: Found) -> list[Memory]:
-    rows = Recollection.objects.in_bulk([each.id for each in found.ranked])
-    return [_memory(rows[each.id], each.score, found.stems) for each in found.ranked if each.id in rows]
+    if not found.ranked:
+        return []
+    rows = Recollection.objects.filter(pk__in=[each.id for each in found.ranked])
+    said = {pk: row for pk, *row in rows.values_list("pk", "source", "speaker", "text", "said_at")}
+    return [_memory(each, said[each.id], found.stems) for each in found.ranked if each.id in said]
 
 
-def _memory(row: Recollection, score: float, stems: Sequence[str]) -> Memory:
+def _memory(ranked: Ranked, said: Sequence[Any], stems: Sequence[str]) -> Memory:
+    source, speaker, text, said_at = said
     return Memory(
-        recollection_id=row.pk,
-        source=row.source,
-        speaker=row.speaker,
-        excerpt=excerpt(row.text, stems, EXCERPT_LENGTH),
-        said_at=row.said_at,
-        score=score,
+        recollection_id=ranked.id,
+        source=source,
+        speaker=speaker,
+        excerpt=excerpt(text, stems, EXCERPT_LENGTH),
+        said_at=said_at,
+        score=ranked.score,
     )
 
 

@@ -12,7 +12,7 @@ from apps.memory import embedding, extraction
 from apps.memory.excerpts import excerpt
 from apps.memory.models import MemorySetting
 from apps.memory.outbox import Outbox
-from apps.memory.recall import EXCERPT_LENGTH, recall, search, search_meaning
+from apps.memory.recall import EXCERPT_LENGTH, begin_search_meaning, recall, search
 from tests.memory.conftest import SAID_AT, Remember, work
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ def test_another_word_for_it_finds_it_too(outbox: Outbox, say: Remember, alice: 
     say("The bass amplifier hums again.", thread="conversation:2")
     work(outbox)
     assert recalled(alice, "Did we adopt dogs?") == ["We adopted a puppy from the shelter."]
-    (close,) = search_meaning(alice.pk, "adopting dogs")
+    (close,) = begin_search_meaning(alice.pk, "adopting dogs")()
     assert close.excerpt == "We adopted a puppy from the shelter."
 
 
@@ -46,7 +46,7 @@ def test_what_has_nothing_to_do_with_it_recalls_nothing(
     say("My dog is called Rex.")
     work(outbox)
     assert recalled(alice, question) == []
-    assert search(alice.pk, question) == search_meaning(alice.pk, question) == []
+    assert search(alice.pk, question) == begin_search_meaning(alice.pk, question)() == []
 
 
 def test_nobody_recalls_what_another_said(outbox: Outbox, say: Remember, alice: User, bob: User) -> None:
@@ -54,7 +54,7 @@ def test_nobody_recalls_what_another_said(outbox: Outbox, say: Remember, alice: 
     work(outbox)
     assert recalled(bob, "What is my dog called?") == ["My dog is called Rex."]
     assert recalled(alice, "What is my dog called?") == []
-    assert search(alice.pk, "dog") == search_meaning(alice.pk, "dog") == []
+    assert search(alice.pk, "dog") == begin_search_meaning(alice.pk, "dog")() == []
 
 
 def test_who_switched_memory_off_recalls_nothing(say: Remember, alice: User) -> None:

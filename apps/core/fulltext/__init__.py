@@ -54,7 +54,8 @@ class TextIndex(IndexDefinition):
         """The best matches among the newest `among`: rows with all words of `text`, then, where those are fewer than
         `fewest` (else `limit`), rows with any of them, whose scores are below 1."""
         terms = read_terms(text, self.language)
-        found = [Hit(pk, 1 + _below_one(score)) for pk, score in self._ranked(owner_id, Query(terms, "all"), among)]
+        every = self._ranked(owner_id, Query(terms, "all"), among)
+        found = [Hit(pk, 1 + _below_one(score)) for pk, score in every[:limit]]
         if len(terms) > 1 and len(found) < (limit if fewest is None else fewest):
             known = {hit.pk for hit in found}
             either = self._ranked(owner_id, Query(self._telling(owner_id, terms), "any"), among)
@@ -65,15 +66,11 @@ class TextIndex(IndexDefinition):
         """Rows with any of these words, scored by the database: BM25 on SQLite, ts_rank on PostgreSQL.
         At most 32 words are read."""
         terms = dict.fromkeys(Term(part) for word in words for part in words_of(word))
-        return self._ranked(owner_id, Query(list(terms)[:MAX_TERMS], "any"), among)[:limit]
+        return [Hit(*row) for row in self._ranked(owner_id, Query(list(terms)[:MAX_TERMS], "any"), among)[:limit]]
 
     def newest(self, owner_id: int, word: str, limit: int) -> list[int]:
         """The rows that hold this word, or the words of this phrase in a row, newest first."""
         return self._newest(owner_id, Term(" ".join(words_of(word)[:MAX_TERMS])), limit)
-
-    def count(self, owner_id: int, word: str, at_most: int) -> int:
-        """How many rows hold this word, counted no further than `at_most`."""
-        return len(self.newest(owner_id, word, at_most))
 
     def snippets(self, text: str, texts: Sequence[str]) -> list[str]:
         """About 200 characters of each of `texts` around what `text` asks for, as HTML whose only tag is `<mark>`."""
@@ -82,9 +79,10 @@ class TextIndex(IndexDefinition):
     def _newest(self, owner_id: int, term: Term, limit: int) -> list[int]:
         return _database().newest(self, owner_id, term, limit) if term.text else []
 
-    def _ranked(self, owner_id: int, query: Query, among: int) -> list[Hit]:
-        found = _database().ranked(self, owner_id, query, among) if query.terms else []
-        return sorted((Hit(*row) for row in found), key=lambda hit: (-hit.score, -hit.pk))
+    def _ranked(self, owner_id: int, query: Query, among: int) -> list[tuple[int, float]]:
+        """Keys and scores, the best first, of equals the newest."""
+        found: list[tuple[int, float]] = _database().ranked(self, owner_id, query, among) if query.terms else []
+        return sorted(found, key=lambda row: (row[1], row[0]), reverse=True)
 
     def _telling(self, owner_id: int, terms: Sequence[Term]) -> Sequence[Term]:
         """The rarest: to score a word that is everywhere costs much and tells little."""

@@ -38,7 +38,7 @@ class Span(NamedTuple):
 def snippets(terms: Sequence[Term], texts: Sequence[str], language: Language) -> list[str]:
     """A snippet of each text; its beginning where it has no hit."""
     plain = [" ".join(text[:MAX_CHARACTERS].translate(_OWN_MARKS).split()) for text in texts]
-    marked = _marked(terms, plain, language) if terms else {}
+    marked = _marked(terms, plain, language) if terms and plain else {}
     return [_snippet(text, _hits(marked.get(place, ""))) for place, text in enumerate(plain)]
 
 
