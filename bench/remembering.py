@@ -2,7 +2,8 @@
 
 One person says very much, which is remembered and embedded while the product runs. Then they ask in new conversations,
 in turn with memory and without: a figure is how much later the first token comes with it, as the difference of the two
-medians. Beside it stands what the web process holds in memory, with 5,000 vectors and with all.
+medians. Beside it stands what the web process and the one that has Chroma for it hold in memory together, with 5,000
+vectors and with all.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def measure(scale: Scale) -> list[Sample]:
             few = _resident(installation, web, loop, person, 0, scale.few)
             many = _resident(installation, web, loop, person, scale.few, scale.many)
             later = loop.run(_first_tokens(person, scale.questions))
-        return [Sample("resident_5000", few), Sample("resident_100000", many), later]
+        return [few.sample("resident_5000"), many.sample("resident_100000"), later]
 
 
 def _tell(installation: Installation, call: str) -> None:
@@ -88,15 +89,27 @@ def _tell(installation: Installation, call: str) -> None:
     installation.manage("shell", "--verbosity", "0", "--command", command)
 
 
+@dataclass(frozen=True)
+class Resident:
+    """Megabytes of the web process, and of the one that has Chroma for it."""
+
+    web: float
+    chroma: float
+
+    def sample(self, figure: str) -> Sample:
+        """Both together: the one would not be there without the other."""
+        return Sample(figure, self.web + self.chroma, {"web": self.web, "chroma": self.chroma})
+
+
 def _resident(
     installation: Installation, web: WebProcess, loop: asyncio.Runner, person: Person, first: int, last: int
-) -> float:
-    """What the web process holds at rest, once these are remembered as well, embedded, and asked for."""
+) -> Resident:
+    """What both hold at rest, once these are remembered as well, embedded, and asked for."""
     _tell(installation, f"remember({first}, {last})")
     _await_vectors(installation.data / "gantry.db")
     loop.run(_first_tokens(person, 3))
     time.sleep(AT_REST_SECONDS)
-    return web.resident_megabytes()
+    return Resident(web.resident_megabytes(), web.resident_megabytes_beside())
 
 
 def _await_vectors(database: Path) -> None:

@@ -16,9 +16,11 @@ import hashlib
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 SHARDS = 16
 CONNECT_SECONDS = 2.0
 
+_EXPORTER = "opentelemetry.exporter.otlp.proto.grpc.trace_exporter"
 _PREFIX = "vectors-"
 # SQLite's busy, read-only, failed I/O, full and cannot open: nothing of which is mended by throwing the store away.
 _PASSING = ("(code: 5)", "(code: 8)", "(code: 10)", "(code: 13)", "(code: 14)", "(code: 778)", "os error")
@@ -86,6 +89,7 @@ class Place(NamedTuple):
 
 def serve(descriptor: int) -> None:
     """Answer what comes in, until nobody is there to ask."""
+    _without_exporter()
     # Ctrl-C and a service manager mean whoever asks, and they end us in order.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
@@ -105,6 +109,14 @@ def serve(descriptor: int) -> None:
             break
     if store is not None:
         store.close()
+
+
+def _without_exporter() -> None:
+    """Chroma loads all of gRPC to be able to send traces to somebody. There is nobody, and it is a tenth of what this
+    process would hold."""
+    exporter = ModuleType(_EXPORTER)
+    exporter.OTLPSpanExporter = None  # type: ignore[attr-defined]
+    sys.modules[_EXPORTER] = exporter
 
 
 class Store:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Job:
-    """Something to run every so many seconds."""
+    """Something to run every so many seconds. It does a part of what there is, and returns True when there is more."""
 
     every: float
     run: Callable[[], object]
@@ -27,7 +27,11 @@ class Job:
 
 
 class Keeper(threading.Thread):
-    """Runs its jobs until the process ends."""
+    """Runs its jobs until the process ends.
+
+    A job that has more to do goes on after a rest as long as its part took: whoever is waited for comes first, at the
+    processor as at the database's write lock, and what is kept is behind only while very much is new.
+    """
 
     def __init__(self, *jobs: Job, name: str = "keeper") -> None:
         super().__init__(name=name, daemon=True)
@@ -38,13 +42,16 @@ class Keeper(threading.Thread):
         while True:
             job = min(self._jobs, key=lambda each: each.due)
             time.sleep(max(0.0, job.due - time.monotonic()))
-            _run(job)
-            job.due = time.monotonic() + job.every
+            began = time.monotonic()
+            has_more = _run(job)
+            ended = time.monotonic()
+            job.due = ended + (min(ended - began, job.every) if has_more else job.every)
 
 
-def _run(job: Job) -> None:
+def _run(job: Job) -> bool:
     try:
-        job.run()
+        return job.run() is True
     except Exception:  # a thread's end is nobody's to catch
         log.exception("job=%s failed; it is tried again in %g s", job.run.__qualname__, job.every)
         connection.close()
+        return False

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import networkx as nx
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -168,6 +167,8 @@ def shape(kind: str, at: Point, size: int) -> SafeString:
 
 def _layout(lines: Iterable[tuple[int, int]]) -> dict[int, Point]:
     """Where each entity that a line ends at stands: pushed away from all, drawn to those it is joined with."""
+    import networkx as nx  # which few requests need, and is large
+
     graph: nx.Graph[int] = nx.Graph(sorted(lines))
     if not graph:
         return {}

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 # What reads by this prompt; another number has everything read again.
 MODEL = "model-1"
 TRIES = 3
+# Read by the rules in one go.
+BATCH = 20
 # Read by the model at one time, so that a person who waits for a reply is not waiting for these.
 ASKED_AT_ONCE = 2
 # A model is slow to read; what matters of a long text stands in its beginning.
@@ -57,28 +59,34 @@ def current_extractor() -> str:
     return MODEL if settings.EXTRACT_WITH_LLM else graph.RULES
 
 
-def work() -> None:
-    """Read what is due, until nothing is; the job of a keeper."""
-    while read_due():
-        pass
+def work() -> bool:
+    """Read some of what is due; whether there may be more: the job of a keeper."""
+    return read_due() > 0
 
 
-def read_due(limit: int = 50) -> int:
+def read_due(limit: int = BATCH) -> int:
     """Read and mark some of what waits to be read, the newest first; how many were. Blocks while the model is asked."""
-    unread = Recollection.objects.not_read_by(current_extractor()).due(timezone.now()).order_by("-due_at")
     if settings.EXTRACT_WITH_LLM:
-        return _read_by_model(list(unread[: min(limit, ASKED_AT_ONCE)]))
-    return sum(_read_by_rules(recollection) for recollection in unread[:limit])
+        limit = min(limit, ASKED_AT_ONCE)
+    unread = Recollection.objects.newest_unread(current_extractor(), timezone.now(), limit)
+    return _read_by_model(unread) if settings.EXTRACT_WITH_LLM else _read_by_rules(unread)
 
 
-def _read_by_rules(recollection: Recollection) -> bool:
+def _read_by_rules(batch: Sequence[Recollection]) -> int:
     """One that the rules or the database stumble over is tried again later, and holds up nobody else's."""
-    try:
-        return graph.read(recollection)
-    except Exception:
-        log.exception("recollection %d cannot be read", recollection.pk)
-        Recollection.objects.failed([recollection.pk], timezone.now())
-        return False
+    done, silent = 0, []
+    for recollection in batch:
+        try:
+            reading = graph.by_rules(recollection)
+            if reading.is_empty:
+                silent.append(recollection.pk)
+            else:
+                done += graph.store(recollection, reading, extractor=graph.RULES)
+        except Exception:
+            log.exception("recollection %d cannot be read", recollection.pk)
+            Recollection.objects.failed([recollection.pk], timezone.now())
+    # Most of what is said speaks of nobody, and is done with at once.
+    return done + (Recollection.objects.filter(pk__in=silent).read_by(graph.RULES) if silent else 0)
 
 
 def _read_by_model(batch: Sequence[Recollection]) -> int:

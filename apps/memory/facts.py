@@ -44,6 +44,11 @@ class Reading(NamedTuple):
     entities: list[Found]
     facts: list[Fact]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it speaks of nobody and nothing."""
+        return not (self.entities or self.facts)
+
 
 def extract_facts(text: str, *, speaker: str = "") -> list[Fact]:
     """The facts of a text, in order, each once. `speaker` is who says "I"; without one, "I" is nobody."""

@@ -12,8 +12,8 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import networkx as nx
 from django.db import transaction
 
 from apps.accounts.models import User
@@ -23,6 +23,9 @@ from apps.memory.errors import NameTaken
 from apps.memory.facts import Fact, Reading, read_text
 from apps.memory.models import Entity, Mention, Recollection, Relation, RelationQuerySet
 from apps.memory.names import NAME_MAX, PREDICATE_MAX, fold_name, is_storable
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 # What reads by the rules as they are now; another number has everything read again.
 RULES = "rules-1"
@@ -253,6 +256,8 @@ def related(user_id: int, entity_id: int, hops: int = 1) -> nx.MultiDiGraph[int]
     relation's id, with `predicate` and `recollection_id`. Empty where the entity is not this person's. The nearest
     `MAX_NEIGHBOURS`, however many there are.
     """
+    import networkx as nx  # which few requests need, and is large
+
     graph: nx.MultiDiGraph[int] = nx.MultiDiGraph()
     _add_nodes(graph, user_id, [entity_id], hop=0)
     frontier = set(graph)

@@ -90,13 +90,19 @@ class RecollectionQuerySet(models.QuerySet["Recollection"]):
         """Make their vectors anew; how many they are."""
         return self.exclude(embedder="").update(embedder="", vector=b"", due_at=timezone.now())
 
-    def not_read_by(self, extractor: str) -> Self:
-        """Those whose entities are unread, or were read by another extractor."""
-        return self.filter(Q(extractor__lt=extractor) | Q(extractor__gt=extractor))
+    def newest_unread(self, extractor: str, now: datetime, limit: int) -> list[Recollection]:
+        """Due ones whose entities nobody has read, the newest first; then those that another extractor read. Each kind
+        by itself, so that an index has it in order."""
+        due = self.due(now).order_by("-extractor", "-due_at")
+        found: list[Recollection] = []
+        for kind in (Q(extractor=""), Q(extractor__gt="", extractor__lt=extractor), Q(extractor__gt=extractor)):
+            if len(found) < limit:
+                found += due.filter(kind)[: limit - len(found)]
+        return found
 
-    def read_by(self, extractor: str) -> None:
-        """Their entities and facts are stored."""
-        self.update(extractor=extractor)
+    def read_by(self, extractor: str) -> int:
+        """Their entities and facts are stored; how many they are."""
+        return self.update(extractor=extractor)
 
     def failed(self, ids: Collection[int], now: datetime) -> None:
         """Their vectors could not be made or stored: later, each time twice as much later."""

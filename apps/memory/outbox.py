@@ -188,10 +188,9 @@ def outbox() -> Outbox:
     return Outbox()
 
 
-def work() -> None:
-    """Do what is due, until nothing is; the job of a keeper."""
-    while outbox().work():
-        pass
+def work() -> bool:
+    """One batch of what is due; whether there may be more: the job of a keeper."""
+    return outbox().work()
 
 
 def state() -> str:
