@@ -154,8 +154,16 @@ class Store:
         self._shard(owner_id).upsert(ids=ids, embeddings=vectors, metadatas=[{"owner": owner_id}] * len(ids))
 
     def delete(self, owner_id: int, ids: Iterable[int]) -> None:
-        """Those that are there."""
-        self._shard(owner_id).delete(ids=[str(pk) for pk in ids])
+        """Those that are there. Chroma only marks them and keeps their vectors in its index for good, so others are put
+        in their place first: with the next index that it writes they are gone."""
+        import numpy as np
+
+        shard = self._shard(owner_id)
+        there = shard.get(ids=[str(pk) for pk in ids], include=[])["ids"]
+        if there:
+            noise: Any = np.random.default_rng().standard_normal((len(there), self.place.dimension), np.float32)
+            shard.upsert(ids=there, embeddings=noise)
+            shard.delete(ids=there)
 
     def vectors(self, owner_id: int, ids: Collection[int]) -> dict[int, Vector]:
         """By id, those that are there."""

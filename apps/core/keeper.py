@@ -29,8 +29,8 @@ class Job:
 class Keeper(threading.Thread):
     """Runs its jobs until the process ends.
 
-    A job that has more to do goes on after a rest as long as its part took: whoever is waited for comes first, at the
-    processor as at the database's write lock, and what is kept is behind only while very much is new.
+    A job that has more to do goes on after a rest as long as its part kept this thread busy: whoever is waited for comes
+    first, at the processor as at the database's write lock.
     """
 
     def __init__(self, *jobs: Job, name: str = "keeper") -> None:
@@ -42,10 +42,10 @@ class Keeper(threading.Thread):
         while True:
             job = min(self._jobs, key=lambda each: each.due)
             time.sleep(max(0.0, job.due - time.monotonic()))
-            began = time.monotonic()
+            began = time.thread_time()
             has_more = _run(job)
-            ended = time.monotonic()
-            job.due = ended + (min(ended - began, job.every) if has_more else job.every)
+            worked = time.thread_time() - began
+            job.due = time.monotonic() + (min(worked, job.every) if has_more else job.every)
 
 
 def _run(job: Job) -> bool:

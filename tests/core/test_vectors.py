@@ -83,6 +83,19 @@ def test_a_vector_is_replaced_and_deleted_any_number_of_times(opened: Open) -> N
     assert store.vectors(ALICE, []) == {}
 
 
+def test_what_is_deleted_leaves_the_index_s_file_when_it_is_written_again(opened: Open, folder: Path) -> None:
+    dice, canary = np.random.default_rng(3), np.array([0.6, 0.48, 0.64], np.float32)
+    store = opened()
+    store.add(ALICE, {0: canary, **{pk: dice.random(3, np.float32) for pk in range(1, 1_100)}})
+    (index,) = folder.glob("*/data_level0.bin")
+    assert canary.tobytes() in index.read_bytes()
+    store.delete(ALICE, [0])
+    assert 0 not in near(store, ALICE, canary)
+    store.add(ALICE, {pk: dice.random(3, np.float32) for pk in range(2_000, 3_000)})
+    assert canary.tobytes() not in index.read_bytes()
+    assert store.count() == 2_099
+
+
 def test_what_is_not_kept_is_not_found_whatever_shares_the_shard(opened: Open) -> None:
     store = opened()
     store.add(BOB, dict.fromkeys(range(1_000, 1_300), EAST))
