@@ -340,6 +340,25 @@ def test_a_deleted_text_leaves_nothing_behind(alice: User, say: Say) -> None:
 
 @pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL's vacuum does it")
 @pytest.mark.django_db(transaction=True)
+def test_what_is_entered_late_leaves_nothing_to_purge(alice: User, say: Say) -> None:
+    before = _deleted("spoken")
+    reply = _stream(Conversation.objects.create(owner=alice))
+    reply.finish(Message.Status.COMPLETE, content="the lighthouse keeper")
+    assert _deleted("spoken") == before
+    Message.objects.filter(pk=reply.pk).update(content="the harbour master")
+    assert _deleted("spoken") == before + 1
+    reply.delete()
+    assert _deleted("spoken") == before + 2
+
+
+def _deleted(index: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT deleted FROM {index}_purge")
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL's vacuum does it")
+@pytest.mark.django_db(transaction=True)
 def test_a_purge_that_is_interrupted_is_taken_up_again(alice: User, say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fulltext, "PURGE_SECONDS", 0.0)
     monkeypatch.setattr(fulltext.sqlite, "_STEP_SECONDS", 0.0)

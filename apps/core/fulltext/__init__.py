@@ -25,7 +25,8 @@ CANDIDATES = 1_000
 # Of a question's words, when any of them will do, the rarest so many are asked for.
 MAX_ALTERNATIVES = 12
 PURGE_SECONDS = 1.0
-PAUSE_SECONDS = 0.01
+# Longer than a step: a writer that waits looks again ever more seldom.
+PAUSE_SECONDS = 0.03
 
 __all__ = ["CANDIDATES", "Hit", "TextIndex", "purge"]
 

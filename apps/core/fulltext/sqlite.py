@@ -24,7 +24,7 @@ from apps.core.triggers import Definition, Trigger
 
 _ID_BITS = 40
 _STEP_PAGES = 100
-_STEP_SECONDS = 0.05
+_STEP_SECONDS = 0.01
 _PATIENCE_MS = 100
 
 
@@ -68,10 +68,11 @@ def _enter(index: IndexDefinition, row: str, where: str) -> str:
 def _remove(index: IndexDefinition) -> str:
     name = index.name
     return (
+        # A row that is entered only now, such as a reply that ends, leaves nothing behind that is to be purged.
+        f"UPDATE {name}_purge SET deleted = deleted + 1 WHERE EXISTS (SELECT 1 FROM {name}_rows WHERE id = OLD.id);"
         f"INSERT INTO {name} ({name}, rowid, text) SELECT 'delete', entry, OLD.{index.column} FROM {name}_rows"
         f" WHERE id = OLD.id;"
         f"DELETE FROM {name}_rows WHERE id = OLD.id;"
-        f"UPDATE {name}_purge SET deleted = deleted + 1;"
     )
 
 
