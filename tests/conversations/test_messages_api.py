@@ -124,6 +124,18 @@ async def test_a_message_carries_what_the_protocol_says(browser: AsyncClient, pa
     assert reply["conversation_id"] == question["conversation_id"]
 
 
+async def test_what_a_message_carries_comes_in_one_order_whatever_the_database_keeps(
+    browser: AsyncClient, path: str
+) -> None:
+    reply = await answered(browser, path)
+    usage = dict(reversed(reply["usage"].items()))
+    source = {"score": 0.5, "created_at": reply["created_at"], "message_id": reply["parent_id"]}
+    await in_database(Message.objects.filter(pk=reply["id"]).update, usage=usage, sources=[source])
+    _, again = await read(browser, path)
+    assert list(again["usage"]) == ["prompt_tokens", "completion_tokens", "total_tokens"]
+    assert list(again["sources"][0]) == ["message_id", "created_at", "score"]
+
+
 async def test_nothing_holds_the_frames_back(browser: AsyncClient, path: str) -> None:
     response = await ask(browser, f"{path}/messages", content="Hi")
     assert response.headers["Content-Encoding"] == "identity"

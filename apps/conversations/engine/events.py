@@ -178,8 +178,8 @@ def message_json(message: Message) -> MessageJSON:
         "content": message.content,
         "status": cast("Status", message.status),
         "model": message.model or None,
-        "usage": message.usage,
-        "sources": message.sources,
+        "usage": _usage_json(message),
+        "sources": [_source_json(source) for source in message.sources],
         "degraded": message.degraded,
         "error": error_json(message),
         "generation_time_ms": message.generation_time_ms,
@@ -187,6 +187,24 @@ def message_json(message: Message) -> MessageJSON:
         "client_id": message.client_id,
         "created_at": message.created_at.isoformat(),
     }
+
+
+# PostgreSQL keeps the members of an object in an order of its own, and a repeat is answered in the same bytes.
+
+
+def _usage_json(message: Message) -> UsageJSON | None:
+    usage = message.usage
+    if usage is None:
+        return None
+    return {
+        "prompt_tokens": usage["prompt_tokens"],
+        "completion_tokens": usage["completion_tokens"],
+        "total_tokens": usage["total_tokens"],
+    }
+
+
+def _source_json(source: SourceJSON) -> SourceJSON:
+    return {"message_id": source["message_id"], "created_at": source["created_at"], "score": source["score"]}
 
 
 def error_json(message: Message) -> ErrorJSON | None:
