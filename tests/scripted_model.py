@@ -98,7 +98,9 @@ class ScriptedModel:
             self.requests: list[Request] = []
             self.opened = self.finished = self.aborted = self.connections_made = 0
             self.last_closed_at: float | None = None
-            self._spare_releases = 0  # for the next held answer
+            # For the next held answer.
+            self._spare_releases = 0
+            self._may_next_end = False
 
     # --- Life
 
@@ -164,16 +166,22 @@ class ScriptedModel:
     def release(self, count: int = 1) -> None:
         """Let each held answer go on by `count` tokens; with none under way, the next one."""
         with self._changed:
-            held = [answer for answer in self._answers if answer.is_held]
+            held = self._held()
             if not held:
                 self._spare_releases += count
         for answer in held:
             self._loop.call_soon_threadsafe(answer.release, count)
 
     def finish(self) -> None:
-        """Let each held answer end properly."""
-        for answer in list(self._answers):
+        """Let each held answer end properly; with none under way, the next one."""
+        with self._changed:
+            held = self._held()
+            self._may_next_end = not held
+        for answer in held:
             self._loop.call_soon_threadsafe(answer.let_end)
+
+    def _held(self) -> list[Answer]:
+        return [answer for answer in self._answers if answer.is_held]
 
     @contextlib.contextmanager
     def _recording(self) -> Iterator[None]:
@@ -219,6 +227,9 @@ class ScriptedModel:
         if answer.is_held:
             answer.release(self._spare_releases)
             self._spare_releases = 0
+            if self._may_next_end:
+                answer.let_end()
+                self._may_next_end = False
 
     def _close(self, answer: Answer, *, ended: bool) -> None:
         with self._recording():

@@ -176,11 +176,13 @@ async def test_a_client_that_leaves_loses_nothing(
     browser: AsyncClient, path: str, scripted_model: ScriptedModel
 ) -> None:
     await first(await ask(browser, f"{path}/messages", content="Hi", model="hold"), "created")
-    response = await browser.get(f"/api/chat/{path}/events")
-    scripted_model.release(3)
-    scripted_model.finish()
-    done = await first(response, "done")
-    assert done.data["message"]["content"] == tokens(3)
+    async with aclosing(frames(await browser.get(f"/api/chat/{path}/events"))) as stream:
+        assert (await anext(stream)).event == "snapshot"
+        scripted_model.release(3)
+        scripted_model.finish()
+        while (frame := await anext(stream)).event != "done":
+            pass
+    assert frame.data["message"]["content"] == tokens(3)
 
 
 async def test_a_session_that_ends_ends_its_stream_but_not_the_reply(
