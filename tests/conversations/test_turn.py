@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
+from datetime import timedelta
 from typing import TypeVar
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from apps.conversations import engine
 from apps.conversations.engine.events import conversation_group
-from apps.conversations.models import Conversation, Message
+from apps.conversations.models import Boot, Conversation, Message
 from apps.core.database import in_database
 from apps.core.realtime import subscribe
 from tests.conversations.conftest import Ask, ended, stored, until
@@ -212,6 +214,19 @@ async def test_fifty_retries_of_one_send_make_one_pair(
     assert [turn.is_repeat for turn in turns].count(False) == 1
 
 
+async def test_fifty_retries_after_a_crash_make_one_pair(
+    conversation: Conversation, scripted_model: ScriptedModel, running_engine: None
+) -> None:
+    def begin() -> engine.Turn:
+        return engine.begin(conversation, content="Hello?", model="say-1", client_id="same")
+
+    left_behind = await in_database(_left_behind, conversation)
+    turns = await asyncio.gather(*(asyncio.to_thread(_with_own_connection, begin) for _ in range(50)))
+    assert len({turn.reply.pk for turn in turns}) == 1
+    assert [turn.is_repeat for turn in turns].count(False) == 1
+    assert (await stored(left_behind)).error_code == "crashed"
+
+
 async def test_deleting_the_conversation_ends_its_turn(
     ask: Ask, scripted_model: ScriptedModel, conversation: Conversation
 ) -> None:
@@ -233,6 +248,15 @@ async def test_an_orderly_shutdown_stores_every_word(ask: Ask, scripted_model: S
     await engine.shutdown()
     reply = await stored(turn.reply)
     assert (reply.status, reply.content, reply.error_code) == ("interrupted", tokens(3), "shutdown")
+
+
+def _left_behind(conversation: Conversation) -> Message:
+    """The reply of a process that is gone."""
+    gone = Boot.objects.create(pk="gone", beat_at=timezone.now() - timedelta(minutes=1))
+    question = conversation.ask("Anybody there?", parent_id=None)
+    reply = question.begin_reply(model="", boot=gone)
+    conversation.advance(reply, question=question)
+    return reply
 
 
 def _with_own_connection(work: Callable[[], T]) -> T:

@@ -86,33 +86,37 @@ def check_size(content: str) -> None:
 
 
 def _open(conversation: Conversation, client_id: str | None, opening: Callable[[Conversation], Turn]) -> Turn:
-    """The constraints refuse, so that the usual case asks nothing first; what they refused is looked at afterwards."""
+    """The constraints refuse, so that the usual case asks nothing first. What they refused is looked at under the
+    conversation's lock: without it a twin of this send could begin in between, and this one be refused for it."""
     try:
-        return _open_at_once(conversation, opening)
+        with transaction.atomic():
+            return _open_in(_locked(conversation), opening)
     except IntegrityError:
-        if client_id and (stored := _stored(conversation, client_id)):
-            return stored
-        _recover_orphan(conversation)
-    try:
-        return _open_at_once(conversation, opening)
-    except IntegrityError:
-        raise TurnInProgress from None
+        with transaction.atomic():
+            current = _locked(conversation)
+            if client_id and (stored := _stored(current, client_id)):
+                return stored
+            _recover_orphan(current)
+            return _open_in(current, opening)
 
 
-def _open_at_once(conversation: Conversation, opening: Callable[[Conversation], Turn]) -> Turn:
-    with transaction.atomic():
-        try:
-            rows = Conversation.objects.select_related("owner").select_for_update(of=("self",))
-            current = rows.get(pk=conversation.pk)
-        except Conversation.DoesNotExist:
-            raise NotFound from None
-        boots.this_boot().beat()
-        turn = opening(current)
-        event = conversation_updated(current)
-        announce(conversation_group(current.pk), event)
-        if not current.temporary:
-            announce(personal_group(current.owner_id), event)
-        return turn
+def _locked(conversation: Conversation) -> Conversation:
+    """As it is now; nobody else begins in it until the running transaction ends. Raises `NotFound` when it is gone."""
+    rows = Conversation.objects.select_related("owner").select_for_update(of=("self",))
+    current = rows.filter(pk=conversation.pk).first()
+    if current is None:
+        raise NotFound
+    return current
+
+
+def _open_in(current: Conversation, opening: Callable[[Conversation], Turn]) -> Turn:
+    boots.this_boot().beat()
+    turn = opening(current)
+    event = conversation_updated(current)
+    announce(conversation_group(current.pk), event)
+    if not current.temporary:
+        announce(personal_group(current.owner_id), event)
+    return turn
 
 
 def _reply(conversation: Conversation, question: Message, model: str) -> Turn:
@@ -139,8 +143,9 @@ def _recover_orphan(conversation: Conversation) -> None:
     if running is None:
         return
     orphan = Message.objects.orphaned().filter(pk=running.pk).first()
-    if orphan is None or not boots.recover(orphan):
+    if orphan is None:
         raise TurnInProgress
+    boots.recover(orphan)
 
 
 def _stored(conversation: Conversation, client_id: str) -> Turn | None:
