@@ -13,4 +13,6 @@ os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", "")
 
 from gantry.settings import *  # noqa: E402, F403
 
+# The first question of a process waits for what is then loaded, on a machine that runs tests beside it.
+MEMORY_TIMEOUT = 30.0
 PASSWORD_HASHERS = ["tests.hashers.QuickBCryptSHA256PasswordHasher"]

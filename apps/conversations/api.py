@@ -9,7 +9,6 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.db import transaction
-from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -104,15 +103,14 @@ class View(GenericAPIView[Any]):
 
     def conversation(self, pk: int) -> Conversation:
         """One of this person's; raises `NotFound`."""
-        return self._found(Conversation.objects.visible_to(self.person), pk)
+        found = Conversation.objects.opened_by(self.person, pk)
+        if found is None:
+            raise NotFound
+        return found
 
     def locked_conversation(self, pk: int) -> Conversation:
         """The same, which nobody else changes or deletes until the running transaction ends."""
-        return self._found(Conversation.objects.visible_to(self.person).select_for_update(), pk)
-
-    @staticmethod
-    def _found(rows: QuerySet[Conversation], pk: int) -> Conversation:
-        found = rows.filter(pk=pk).first()
+        found = Conversation.objects.visible_to(self.person).select_for_update().filter(pk=pk).first()
         if found is None:
             raise NotFound
         return found

@@ -137,8 +137,7 @@ class ConversationConsumer(SignedInConsumer):
             self._html.take(event)
 
     async def _conversation(self) -> Conversation | None:
-        mine = Conversation.objects.visible_to(self.user)
-        return await in_database(mine.filter(pk=self.conversation_id).first)
+        return await in_database(Conversation.objects.opened_by, self.user, self.conversation_id)
 
     async def _message(self, message_id: int) -> Message:
         mine = Message.objects.visible_to(self.user).select_related("conversation", "parent")

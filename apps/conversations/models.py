@@ -21,6 +21,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.core.prepared import Prepared, Slot
 
 DEFAULT_TITLE = "New Conversation"
 TITLE_LENGTH = 60
@@ -37,6 +38,15 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
     def visible_to(self, user: User) -> Self:
         """Those of one person: the only door."""
         return self.filter(owner_id=user.pk)
+
+    def opened_by(self, user: User, pk: int) -> Conversation | None:
+        """The one of this id, if it is this person's."""
+        return _OPENED.one(owner=user.pk, pk=pk)
+
+    def locked(self, pk: int) -> Conversation | None:
+        """The one of this id as it is now, with its owner; nobody else begins in it until the running transaction
+        ends."""
+        return _LOCKED.one(pk=pk)
 
     def kept(self) -> Self:
         """Not temporary: those that lists and searches show."""
@@ -64,6 +74,12 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         older = Q(updated_at__lt=place.updated_at) | Q(updated_at=place.updated_at, pk__lt=place.pk)
         same = Q(pinned=place.pinned) & older
         return self.filter(same | Q(pinned=False) if place.pinned else same)
+
+
+# What almost every request and every turn asks.
+_PK = Slot("pk", models.BigIntegerField())
+_OPENED = Prepared(lambda: Conversation.objects.filter(owner=Slot("owner", models.BigIntegerField()), pk=_PK))
+_LOCKED = Prepared(lambda: Conversation.objects.filter(pk=_PK).select_related("owner").select_for_update(of=("self",)))
 
 
 class Place(NamedTuple):

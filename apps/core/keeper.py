@@ -29,8 +29,8 @@ class Job:
 class Keeper(threading.Thread):
     """Runs its jobs until the process ends.
 
-    A job that has more to do goes on after a rest as long as its part kept this thread busy: whoever is waited for comes
-    first, at the processor as at the database's write lock.
+    A job that has more to do goes on after a rest as long as its part kept this thread busy: whoever is waited for
+    comes first, at the processor as at the database's write lock.
     """
 
     def __init__(self, *jobs: Job, name: str = "keeper") -> None:

@@ -21,6 +21,7 @@ from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.query import get_related_populators
 
 M = TypeVar("M", bound=Model)
+_SMALLEST, _BIGGEST = -(2**63), 2**63 - 1
 
 
 class Slot(Expression):
@@ -90,6 +91,8 @@ class _Plan:
         filled: list[Any] = [
             each.filled(values, connection) if isinstance(each, Slot) else each for each in self._parameters
         ]
+        if any(isinstance(value, int) and not _SMALLEST <= value <= _BIGGEST for value in filled):
+            return  # no column holds such a number, and no database takes it
         with connection.cursor() as cursor:
             cursor.execute(self._sql, filled)
             found = cursor.fetchall()

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
-from django.db.models import CharField, DateTimeField, EmailField
+from django.db.models import BigIntegerField, CharField, DateTimeField, EmailField
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -49,6 +49,13 @@ def test_a_value_stays_a_value(alice: User) -> None:
     assert names.all(name="' OR 1=1 --") == []
     assert names.all(name="%s %(name)s %") == []
     assert names.all(name=alice.display_name) == [alice]
+
+
+def test_a_number_that_no_column_holds_is_found_nowhere(alice: User) -> None:
+    users = Prepared(lambda: User.objects.filter(pk=Slot("pk", BigIntegerField())))
+    assert users.all(pk=alice.pk) == [alice]
+    for number in (2**63, -(2**63) - 1, 10**30):
+        assert users.all(pk=number) == []
 
 
 def test_a_row_is_as_good_as_django_s(alice: User) -> None:

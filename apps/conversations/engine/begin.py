@@ -102,8 +102,7 @@ def _open(conversation: Conversation, client_id: str | None, opening: Callable[[
 
 def _locked(conversation: Conversation) -> Conversation:
     """As it is now; nobody else begins in it until the running transaction ends. Raises `NotFound` when it is gone."""
-    rows = Conversation.objects.select_related("owner").select_for_update(of=("self",))
-    current = rows.filter(pk=conversation.pk).first()
+    current = Conversation.objects.locked(conversation.pk)
     if current is None:
         raise NotFound
     return current
