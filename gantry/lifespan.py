@@ -71,4 +71,4 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
 async def _end() -> None:
     """Store the replies being written; close the vectors, which otherwise have to be looked over at the next start."""
     await engine.shutdown()
-    await asyncio.to_thread(vectors.close)
+    await asyncio.to_thread(vectors.end)

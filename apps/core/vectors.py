@@ -339,12 +339,6 @@ def _surroundings() -> dict[str, str]:
     return inherited | thrifty | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
-@atexit.register
-def _end_idle() -> None:
-    while _idle:
-        _idle.pop().end()
-
-
 _store: VectorStore | None = None
 _choosing = threading.Lock()
 
@@ -364,3 +358,11 @@ def close() -> None:
     """Let go of it."""
     if _store is not None:
         _store.close()
+
+
+@atexit.register
+def end() -> None:
+    """Let go of it, and end the processes that wait for another."""
+    close()
+    while _idle:
+        _idle.pop().end()

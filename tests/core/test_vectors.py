@@ -144,7 +144,7 @@ def test_no_secret_and_no_stranger_is_told(
 
 @pytest.fixture
 def no_idle_process() -> None:
-    vectors._end_idle()
+    vectors.end()
 
 
 def test_the_process_goes_with_whoever_started_it(folder: Path) -> None:
