@@ -5,7 +5,7 @@ in another process use it alike. How a chat request is answered is told by the m
 script, by `server.script`:
 
     say-N           N tokens at once, usage, [DONE]      paced-RATE-N    N tokens at RATE a second
-    hold            a token each time the test releases one
+    hold            a token each time the test releases one, or the next of `server.pieces`
     hang-N          N tokens, then silence               mute            silence, without even headers
     drop-N          N tokens, then the socket is cut     close-N         N tokens, then a clean end that says nothing
     garbage-N       N tokens between malformed lines     onlygarbage     nothing that makes sense
@@ -95,6 +95,7 @@ class ScriptedModel:
             self.catalog_script = ""  # a script that GET requests follow instead of answering
             self.api_key = ""
             self.body = b""  # what the script `verbatim` sends
+            self.pieces: list[str] = []  # what held answers say instead of tokens
             self.requests: list[Request] = []
             self.opened = self.finished = self.aborted = self.connections_made = 0
             self.last_closed_at: float | None = None
@@ -179,6 +180,11 @@ class ScriptedModel:
             self._may_next_end = not held
         for answer in held:
             self._loop.call_soon_threadsafe(answer.let_end)
+
+    def cut(self) -> None:
+        """Let the connection of each held answer break."""
+        for answer in self._held():
+            self._loop.call_soon_threadsafe(answer.let_break)
 
     def _held(self) -> list[Answer]:
         return [answer for answer in self._answers if answer.is_held]
@@ -314,7 +320,7 @@ class Answer:
         self._numbers = itertools.count(1)
         self._sent = 0
         self._allowed = 0
-        self._may_end = False
+        self._may_end = self.is_to_break = False
         self._wake = asyncio.Event()
 
     def release(self, count: int) -> None:
@@ -324,6 +330,10 @@ class Answer:
     def let_end(self) -> None:
         self._may_end = True
         self._wake.set()
+
+    def let_break(self) -> None:
+        self.is_to_break = True
+        self.let_end()
 
     async def releases(self) -> AsyncIterator[None]:
         """Once for each token that the test lets go."""
@@ -433,9 +443,14 @@ async def paced(answer: Answer, rate: int, count: int) -> None:
 @script("hold")
 async def hold(answer: Answer) -> None:
     await answer.raw(b"")
+    pieces = iter(answer.server.pieces)
     async for _ in answer.releases():
-        await answer.token()
-    await answer.sign_off()
+        piece = next(pieces, None)
+        await (answer.token() if piece is None else answer.text(piece))
+    if answer.is_to_break:
+        answer.cut()
+    else:
+        await answer.sign_off()
 
 
 @script("hang")

@@ -211,7 +211,9 @@ class ConversationElement extends HTMLElement {
     if (this.#reply?.messageId !== block.message_id) return;
     this.#reply.takeBlock(block);
     const view = this.#thread.view(block.message_id);
-    if (view && !view.isFinal) view.showBlock(block);
+    if (!view || view.isFinal) return;
+    if (view.isInBlocks) view.showBlock(block);
+    else this.#reply.showOn(view);
   }
 
   async #ended({ message, html }, words) {

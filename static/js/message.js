@@ -1,5 +1,6 @@
 // One message on the page. The markup is the server's (`_message.html`), also for new ones; text of people and models is
-// only ever set as text, and HTML comes only from the server.
+// only ever set as text, and HTML comes only from the server. However a message came here (loaded whole, or written before
+// the reader's eyes), its markup is the same in the end.
 
 import { fragment } from "./api.js";
 import { copyOf } from "./markup.js";
@@ -11,8 +12,8 @@ const LONG = 24;
 const views = new WeakMap();
 
 export class MessageView {
-  #source = null;
-  #blocks = [];
+  #source;
+  #blocks = null; // while it is written: the nodes of each block, and the HTML that they were made of
 
   /** The view of an article that is on the page. */
   static of(article) {
@@ -40,6 +41,9 @@ export class MessageView {
   constructor(element) {
     this.element = element;
     views.set(element, this);
+    const script = element.querySelector("script");
+    this.#source = JSON.parse(script.textContent);
+    script.remove();
     this.decorate();
   }
 
@@ -69,7 +73,7 @@ export class MessageView {
 
   /** The text as it was written. */
   get source() {
-    return this.#source ?? JSON.parse(this.element.querySelector("script").textContent);
+    return this.#source;
   }
 
   set source(text) {
@@ -138,46 +142,62 @@ export class MessageView {
 
   // --- As it is written
 
+  /** Whether it is shown block by block already, and not as it was when the page was made. */
+  get isInBlocks() {
+    return this.#blocks !== null;
+  }
+
   /** All the blocks there are so far. */
   showBlocks(blocks) {
     this.#blocks = [];
-    this.element.querySelector(".prose").replaceChildren();
+    this.#prose.replaceChildren();
+    this.#mark();
     blocks.forEach((block) => this.showBlock(block));
   }
 
-  /** A block that is new or has changed; one with an empty range is gone. */
-  showBlock({ block: index, start, end, html }) {
-    const prose = this.element.querySelector(".prose");
-    if (start === end) {
-      this.#blocks[index]?.node.remove();
-      delete this.#blocks[index];
-      return;
-    }
-    const node = this.#blocks[index]?.node ?? blockAt(prose, this.#blocks, index);
-    const scrolled = node.querySelector("pre")?.scrollLeft ?? 0;
-    node.replaceChildren(fragment(html));
-    this.#blocks[index] = { node, html };
-    this.decorate(node);
-    if (scrolled) node.querySelector("pre").scrollLeft = scrolled;
-    this.element.classList.add("has-text");
+  /** A block that is new or has changed; one that is gone has no HTML. It leaves no mark of its own on the page. */
+  showBlock({ block: index, html }) {
+    const old = this.#blocks[index]?.nodes ?? [];
+    const made = fragment(html);
+    this.#dress(made);
+    const nodes = [...made.childNodes];
+    const scrolled = firstCode(old)?.scrollLeft ?? 0;
+    this.#prose.insertBefore(made, this.#blocks.slice(index + 1).find((block) => block?.nodes.length)?.nodes[0] ?? null);
+    old.forEach((node) => node.remove());
+    this.#blocks[index] = { nodes, html };
+    if (scrolled) firstCode(nodes)?.scrollTo({ left: scrolled, behavior: "instant" });
+    this.#mark();
   }
 
   /** Its end, in good order or not. What is on the page already stays untouched. */
   finish(json, html) {
     this.update(json);
-    if (this.#blocks.map((block) => block.html).join("") !== html) {
-      this.element.querySelector(".prose").replaceChildren(fragment(html));
-      this.decorate();
-    }
+    this.element.classList.remove("is-slow");
+    if (this.#blocks?.map((block) => block.html).join("") === html) return;
+    this.#blocks = null;
+    this.#prose.replaceChildren(fragment(html));
+    this.decorate();
+  }
+
+  get #prose() {
+    return this.element.querySelector(".prose");
   }
 
   /** What the server does not send: buttons on code, the fold of a long question, times in the reader's words. */
-  decorate(root = this.element) {
+  decorate() {
+    this.#dress(this.element);
+    this.#mark();
+    this.#bound();
+    wordTimes(this.element);
+  }
+
+  #dress(root) {
     const button = this.element.closest("gantry-conversation")?.querySelector("template[data-copy-code]");
     for (const figure of button ? root.querySelectorAll("figure.code:not(:has(> .copy))") : []) figure.append(copyOf(button));
-    this.element.classList.toggle("has-text", Boolean(this.element.querySelector(".prose")?.childElementCount));
-    this.#bound();
-    wordTimes(root);
+  }
+
+  #mark() {
+    this.element.classList.toggle("has-text", Boolean(this.#prose?.childElementCount));
   }
 
   /** There is nothing before the first version and nothing after the last. */
@@ -194,7 +214,7 @@ export class MessageView {
   }
 
   isSlow() {
-    this.element.querySelector(".waiting .words").textContent = "Still waiting. A model that has to be loaded first can take a minute.";
+    this.element.classList.add("is-slow");
   }
 
   /** A very long question shows its beginning. */
@@ -215,9 +235,6 @@ export class MessageView {
   }
 }
 
-function blockAt(prose, blocks, index) {
-  const node = Object.assign(document.createElement("div"), { className: "block" });
-  const next = blocks.slice(index + 1).find(Boolean)?.node ?? null;
-  prose.insertBefore(node, next);
-  return node;
+function firstCode(nodes) {
+  return nodes.map((node) => node.querySelector?.("pre")).find(Boolean);
 }
