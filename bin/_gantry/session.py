@@ -35,6 +35,9 @@ def run(arguments: list[str]) -> int:
     try:
         status = verbs[asked.verb](asked)
         sys.stdout.flush()
+    except Refusal as refusal:
+        say(refusal)
+        return refusal.status
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE

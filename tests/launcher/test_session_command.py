@@ -207,6 +207,8 @@ def test_what_others_wrote_has_no_power_over_the_terminal(alice: Terminal, studi
     assert shown.isprintable()
     studio.faults.append(says(422, {"detail": "bad \x1b[2J"}, "/notes"))
     assert "\x1b" not in alice.type("note", "x").stderr
+    studio.faults.append(says(500, {"detail": "worse \x1b[2J"}))
+    assert "worse  [2J" in alice.type("list").stderr
 
 
 # --- Exit statuses
