@@ -36,6 +36,13 @@ def deliver(outbox: Outbox, server: Server, fresh: Item | None) -> None:
                 outbox.sent(item, session)
 
 
+def whole_id(server: Server, repo: str, beginning: str) -> str:
+    """The one id in owner/slug that begins like this; raises NotFound, or Rejected when there are several."""
+    sessions = {str(each["sessionId"]): each for each in server.sessions(server.repo_id(repo))}
+    found = [each for key, each in sessions.items() if key.startswith(beginning)]
+    return _only(found, f"session of {repo} has an id that begins with {beginning}")
+
+
 def _send(server: Server, repo: str, item: Item, *, is_late: bool) -> JSON:
     if item.verb == "start":
         return server.start(repo, {**item.fields, "startedAt": item.at})
@@ -64,10 +71,14 @@ def _which(server: Server, repo: str, item: Item, *, is_late: bool) -> str:
     else:
         found = list(server.sessions(repo, live="true"))
         which = "is live"
+    return _only(found, f"session of {item.repo} {which}")
+
+
+def _only(found: list[JSON], what: str) -> str:
     if not found:
-        raise NotFound(f"No session of {item.repo} {which}.")
+        raise NotFound(f"No {what}.")
     if len(found) > 1:
-        raise Rejected(f"More than one session of {item.repo} {which}: say which, with --session {_names(found)}")
+        raise Rejected(f"More than one {what}: say which, with --session {_names(found)}")
     return str(found[0]["sessionId"])
 
 

@@ -2,7 +2,8 @@
 
 Nothing is installed for it: it speaks HTTP, no more. Results go to standard output, all else to standard error; the
 exit statuses are those of outcomes.py. A start, a stop or a note is put in the outbox with the time at which it was
-typed, before anything is sent; so it is kept when there is no network, and goes with the next call.
+typed, before anything is sent; so it is kept when there is no network, and goes with the next call. Only where a
+session is named by the beginning of its id is the server asked first, which one that is.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 import credentials
 import typed
 from credentials import Credentials
-from delivery import deliver
+from delivery import deliver, whole_id
 from outbox import JSON, Item, Outbox, Outcome
 from outcomes import KEPT, Misused, NotSignedIn, Unreachable
 from printed import lines, say
@@ -111,8 +112,11 @@ def _give(verb: str, asked: argparse.Namespace, told: JSON, at: str | None = Non
     """Keep it, send it with all that was kept before, and tell what became of it."""
     now = typed.canonical(datetime.now(UTC))
     who = credentials.require()
+    repo = _repo_name(asked, who)
+    if session and typed.is_abbreviated(session):
+        session = _whole_id(who, repo, session)
     outbox = Outbox(credentials.state_folder())
-    item = Item(uuid.uuid4().hex, who.url, _repo_name(asked, who), verb, at or now, session, told)
+    item = Item(uuid.uuid4().hex, who.url, repo, verb, at or now, session, told)
     with outbox.present():
         item = outbox.keep(item)
         try:
@@ -130,6 +134,15 @@ def _give(verb: str, asked: argparse.Namespace, told: JSON, at: str | None = Non
         return outcome.status
     print(json.dumps(outcome.session) if asked.json else lines([outcome.session], ids_only=asked.quiet))
     return 0
+
+
+def _whole_id(who: Credentials, repo: str, beginning: str) -> str:
+    """Looked up before anything is kept: later another session could be the only one whose id begins so."""
+    try:
+        return whole_id(Server(who.url, who.token), repo, beginning)
+    except (Unreachable, NotSignedIn) as hindrance:
+        kind = NotSignedIn if isinstance(hindrance, NotSignedIn) else Unreachable
+        raise kind(f"{hindrance} What you gave is not kept: that takes the whole id, or the start.") from hindrance
 
 
 def _kept_because(hindrance: Refusal | None) -> int:

@@ -20,7 +20,8 @@ _EPILOG = """\
 exit status: 0 done · 1 something on this machine is in the way · 2 typed wrongly · 3 not signed in, or not allowed
              4 no such repo or session · 5 not sent yet, and kept for the next call · 6 refused · 7 not reached
 """
-_ID = re.compile(r"sha256:[0-9a-f]{64}")
+_ID_LENGTH = len("sha256:") + 64
+_ID = re.compile(r"(sha256:)?([0-9a-f]{7,64})", re.IGNORECASE)
 _REPO = re.compile(r"[^\s/]+/[^\s/]+")
 _T = TypeVar("_T")
 
@@ -56,6 +57,11 @@ def canonical(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def is_abbreviated(session: str) -> bool:
+    """Whether it is the beginning of an id, and not a whole one or a time."""
+    return session.startswith("sha256:") and len(session) < _ID_LENGTH
+
+
 def _moment(value: str) -> str:
     try:
         return canonical(datetime.fromisoformat(value))
@@ -64,7 +70,16 @@ def _moment(value: str) -> str:
 
 
 def _session(value: str) -> str:
-    return value if _ID.fullmatch(value) else _moment(value)
+    """With `sha256:`, an id or its beginning; else a time. What can be read as both, such as 20260131, is a time."""
+    an_id = _ID.fullmatch(value)
+    if an_id and an_id[1]:
+        return value.lower()
+    try:
+        return _moment(value)
+    except Misused as fault:
+        if an_id:
+            return f"sha256:{value.lower()}"
+        raise Misused(f"{value!r} is no session: its id, or 7 characters or more of it, or when it started") from fault
 
 
 def _count(value: str) -> int:
@@ -133,4 +148,6 @@ def _add_time(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_session(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--session", type=_told(_session), metavar="WHICH", help="its id, or the time it started")
+    verb.add_argument(
+        "--session", type=_told(_session), metavar="WHICH", help="its id, 7 characters of that, or its start"
+    )

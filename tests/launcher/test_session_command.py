@@ -200,6 +200,46 @@ def test_of_several_live_sessions_it_says_which_and_takes_an_id_or_a_start(alice
     assert alice.good("stop", "--quiet", "--session", second) == second
 
 
+@pytest.mark.parametrize("length", [7, 10, 63, 64])
+def test_the_beginning_of_an_id_is_enough(alice: Terminal, studio: Studio, length: int) -> None:
+    studio.begin(EARLIER)
+    key = alice.good("start", "--quiet")
+    beginning = key.removeprefix("sha256:")[:length]
+    assert alice.good("note", "x", "--quiet", "--session", beginning) == key
+    assert alice.good("note", "y", "--quiet", "--session", beginning.upper()) == key
+    assert alice.good("stop", "--quiet", "--session", f"sha256:{beginning}") == key
+    assert [text for _, text in studio.notes[key]] == ["x", "y"]
+    assert not studio.sessions[key]["isActive"]
+
+
+def test_a_beginning_that_several_ids_have_is_refused_and_changes_nothing(alice: Terminal, studio: Studio) -> None:
+    key = studio.begin(EARLIER, ended_at=EARLIER)
+    twin = key[:20] + "0" * 51
+    studio.sessions[twin] = studio.sessions[key] | {"sessionId": twin}
+    for words in (("note", "x"), ("stop",)):
+        ended = alice.type(*words, "--session", key[:20])
+        assert ended.returncode == 6
+        assert key in ended.stderr
+        assert twin in ended.stderr
+        assert ended.stdout == ""
+    assert (studio.asked, alice.refused) == ([], [])
+    assert not alice.journal.exists()
+    assert alice.good("note", "x", "--quiet", "--session", twin) == twin
+
+
+def test_a_beginning_is_looked_for_in_the_repo_alone(alice: Terminal, studio: Studio) -> None:
+    key = studio.begin(EARLIER, repo="sha256:demo")
+    assert alice.type("stop", "--session", key[:17]).returncode == 4
+    assert studio.sessions[key]["isActive"]
+    assert alice.good("stop", "--quiet", "--repo", "alice/demo", "--session", key[:17]) == key
+
+
+def test_what_could_be_a_time_is_one_unless_it_is_said_to_be_an_id(alice: Terminal, studio: Studio) -> None:
+    assert "began at 2026-01-30T23:00" in alice.type("stop", "--session", "20260131").stderr
+    assert "begins with sha256:20260131." in alice.type("stop", "--session", "sha256:20260131").stderr
+    assert "begins with sha256:00010101." in alice.type("stop", "--session", "00010101").stderr
+
+
 def test_what_others_wrote_has_no_power_over_the_terminal(alice: Terminal, studio: Studio) -> None:
     alice.good("start", "--intent", "\x1b]0;owned\x07\nsha256:fake\x9b31m")
     shown = alice.good("list")
@@ -231,7 +271,11 @@ def test_what_others_wrote_has_no_power_over_the_terminal(alice: Terminal, studi
         (("list", "--limit", "0"), None, 2, "from 1 on"),
         (("start", "--at", "soon"), None, 2, "no time"),
         (("start", "--at", "0001-01-01"), None, 2, "no time"),
-        (("stop", "--session", NO_SUCH[:-1]), None, 2, "no time"),
+        (("stop", "--session", NO_SUCH[:-1]), None, 4, "No session of alice/album has an id that begins with"),
+        (("note", "x", "--session", "0123456"), None, 4, "begins with sha256:0123456."),
+        (("note", "x", "--session", "012345"), None, 2, "7 characters"),
+        (("note", "x", "--session", "sha256:"), None, 2, "7 characters"),
+        (("note", "x", "--session", "yesterday"), None, 2, "7 characters"),
         (("note", " \n"), None, 2, "empty"),
         (("nonsense",), None, 2, "invalid choice"),
         ((), None, 2, "required"),
@@ -406,6 +450,32 @@ def test_a_session_started_offline_is_named_by_its_start_before_and_after_it_is_
     assert offline(alice, "note", "to the second", "--quiet").stdout.strip() == second
     alice.good("sync")
     assert alice.good("note", "more", "--quiet", "--session", second) == alice.good("list", "--live", "--quiet")
+
+
+def test_the_beginning_of_an_id_is_not_kept_since_it_might_mean_another_session_later(
+    alice: Terminal, studio: Studio
+) -> None:
+    key = studio.begin(EARLIER)
+    for words in (("note", "x"), ("stop",)):
+        ended = alice.type(*words, "--session", key[:17], GANTRY_URL=studio.url, http_proxy=NOBODY)
+        assert ended.returncode == 7
+        assert "cannot be reached" in ended.stderr
+        assert "not kept" in ended.stderr
+    assert alice.type("note", "x", "--session", key[:17], GANTRY_TOKEN="ended").returncode == 3
+    studio.faults.append(says(429, {"detail": "Slower."}, Retry_After="3600"))
+    assert alice.type("note", "x", "--session", key[:17]).returncode == 7
+    assert not alice.journal.exists()
+    offline(alice, "note", "x", "--session", key)
+    assert alice.waiting == ["note"]
+
+
+def test_an_abbreviated_id_is_kept_whole_once_it_was_looked_up(alice: Terminal, studio: Studio) -> None:
+    key = studio.begin(EARLIER)
+    studio.faults.append(says(503, {"detail": "Down."}, "/notes"))
+    ended = alice.type("note", "x", "--quiet", "--session", key[:17])
+    assert (ended.returncode, ended.stdout.strip()) == (5, key)
+    alice.good("sync")
+    assert [text for _, text in studio.notes[key]] == ["x"]
 
 
 def test_kept_items_are_for_the_session_that_was_live_when_they_were_typed(alice: Terminal, studio: Studio) -> None:
@@ -703,6 +773,7 @@ def test_the_product_understands_every_verb(stranger: Terminal, tmp_path: Path) 
         key = stranger.good("start", "--quiet", "--participant", "Ada", "--intent", "Strings")
         stranger.good("note", "take two was it")
         assert stranger.good("list", "--live", "--quiet") == key
+        assert stranger.good("note", "--quiet", "and three", "--session", key.removeprefix("sha256:")[:10]) == key
         session = json.loads(stranger.good("stop", "--json"))
         assert (session["sessionId"], session["isActive"], session["participants"]) == (key, False, ["Ada"])
         assert "take two was it" in session["notes"]
