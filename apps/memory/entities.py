@@ -387,6 +387,7 @@ def _is_musical(sentence: Sentence, term: str) -> bool:
 
 _TERMS = known.INSTRUMENTS | known.GENRES | known.ROLES
 _CERTAIN_MUSIC = _TERMS - known.DOUBTFUL_MUSIC
+_KNOWN = (known.PLACES - known.COMMON_PLACES) | known.ORGANISATIONS | known.GEAR.keys() | _TERMS
 _FIRST_OF_TERMS = {term.split()[0] + ending for term in _TERMS for ending in ("", "s", "es")}
 _FIRST_OF_GEAR = {name.split()[0] for name in known.GEAR}
 
@@ -395,8 +396,16 @@ _FIRST_OF_GEAR = {name.split()[0] for name in known.GEAR}
 
 
 def _capitalised(sentence: Sentence, at: int) -> Span | None:
-    """A name of one or several words."""
-    start, end = _trimmed(sentence, at, _run_end(sentence.tokens, at))
+    """A name of one or several words: as far as ampersands go on, or up to the first of them."""
+    end = _run_end(sentence.tokens, at)
+    joined_end = _joined_end(sentence.tokens, at, end)
+    joined = _named(sentence, at, joined_end) if joined_end > end else None
+    return joined or _named(sentence, at, end)
+
+
+def _named(sentence: Sentence, at: int, run_end: int) -> Span | None:
+    """The name that this run of words is, the common ones at its end aside."""
+    start, end = _trimmed(sentence, at, run_end)
     if start != at or start >= end:
         return None
     name = Name(sentence, start, end)
@@ -442,6 +451,19 @@ def _connected(tokens: Sequence[Token], at: int) -> int:
     return at
 
 
+def _joined_end(tokens: Sequence[Token], at: int, end: int) -> int:
+    """The end of what ampersands join to the capitalised words from `at` to `end`."""
+    while end - at < LONGEST_NAME and end + 1 < len(tokens) and _is_ampersand(tokens[end]):
+        if not _is_capital(tokens[end + 1]):
+            break
+        end = _run_end(tokens, end + 1)
+    return end
+
+
+def _is_ampersand(token: Token) -> bool:
+    return token.text == "&"
+
+
 def _may_go_on(token: Token) -> bool:
     """Whether `of` may continue a name after this word, as in `University of Porto`, but not in `Anna of Porto`."""
     return token.lower in known.ORGANISATION_STARTS | known.ORGANISATION_ENDS | known.PLACE_ENDS
@@ -452,9 +474,13 @@ def _trimmed(sentence: Sentence, start: int, end: int) -> tuple[int, int]:
     tokens = sentence.tokens
     while start < end and _is_common(tokens[start].lower) and not _begins_place(tokens, start, end):
         start += 1
-    while end > start and (_is_common(tokens[end - 1].lower) or tokens[end - 1].lower in known.CONNECTORS):
+    while end > start and _is_no_end(tokens[end - 1]):
         end -= 1
     return start, end
+
+
+def _is_no_end(token: Token) -> bool:
+    return _is_common(token.lower) or token.lower in known.CONNECTORS or _is_ampersand(token)
 
 
 def _is_common(lower: str) -> bool:
@@ -483,6 +509,8 @@ class Name:
         """What it is; empty when nothing proves that it is anything."""
         if self.end - self.start > LONGEST_NAME or not self._has_letters:
             return ""
+        if len(self._parts) > 1:
+            return self._by_ampersand()
         deciders = (
             self._by_title,
             self._by_initials,
@@ -494,6 +522,21 @@ class Name:
         return next((kind for decide in deciders if (kind := decide())), "")
 
     @property
+    def is_known(self) -> bool:
+        """Whether a list has it, whatever stands beside it; or a title leads it."""
+        return self._lower in _KNOWN or self._tokens[0].lower in known.TITLES
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it ends as an organisation or a place does."""
+        return bool(self._by_ending())
+
+    @property
+    def is_somebody(self) -> bool:
+        """Whether it begins as the name of a person does."""
+        return bool(self._by_initials()) or self._given_name in known.GIVEN_NAMES
+
+    @property
     def _tokens(self) -> Sequence[Token]:
         return self.sentence.tokens[self.start : self.end]
 
@@ -503,7 +546,18 @@ class Name:
 
     @property
     def _has_letters(self) -> bool:
-        return all(any(letter.isalpha() for letter in token.text) for token in self._tokens)
+        return all(_is_ampersand(token) or any(map(str.isalpha, token.text)) for token in self._tokens)
+
+    @property
+    def _given_name(self) -> str:
+        return self._tokens[0].lower.partition("-")[0]
+
+    @property
+    def _parts(self) -> list[Name]:
+        """What stands between its ampersands."""
+        marks = [place for place in range(self.start, self.end) if _is_ampersand(self.sentence.tokens[place])]
+        starts, ends = [self.start, *(mark + 1 for mark in marks)], [*marks, self.end]
+        return [Name(self.sentence, start, end) for start, end in zip(starts, ends, strict=True)]
 
     @property
     def _is_single(self) -> bool:
@@ -568,10 +622,9 @@ class Name:
         return PLACE if last in known.PLACE_ENDS else ""
 
     def _by_given_name(self) -> str:
-        first = self._tokens[0].lower.partition("-")[0]
-        if first not in known.GIVEN_NAMES or self._is_shouted:
+        if self._given_name not in known.GIVEN_NAMES or self._is_shouted:
             return ""
-        if first not in known.COMMON_NAMES:
+        if self._given_name not in known.COMMON_NAMES:
             return PERSON
         if not self._is_single and not self._is_first:
             return PERSON
@@ -582,13 +635,30 @@ class Name:
             return PERSON
         if self._is_shouted or self._is_remainder or self._tokens[0].lower in known.TITLES:
             return ""
-        if self._before() in {"at", "for"} and known.WORK_VERBS & self._context:
-            return ORGANISATION
-        if {self._before(), self._before(2)} & known.GROUPS and self._before() in {"called", "named", *known.GROUPS}:
+        if self._is_group:
             return ORGANISATION
         if self._is_placed and self._before() not in {"at", "of"} and not self._is_first:
             return PLACE
         return PERSON if self._is_met or (self._acts and not self._is_first) else ""
+
+    def _by_ampersand(self) -> str:
+        """One name, where it is known to be one: a capital letter on both sides is none."""
+        *first, last = self._parts
+        people = [part for part in (*first, last) if part.is_somebody and not part.is_complete]
+        are_several = any(part.is_known for part in (*first, last)) or any(part.is_complete for part in first)
+        if are_several or self._is_remainder or len(people) > 1:
+            return ""
+        if last.is_complete:
+            return self._by_ending()
+        return ORGANISATION if self._is_group or (self._acts and not people) else ""
+
+    @property
+    def _is_group(self) -> bool:
+        """Whether the words before it speak of people who work or play together: `work at`, `a band called`."""
+        if self._before() in {"at", "for"} and known.WORK_VERBS & self._context:
+            return True
+        near = {self._before(), self._before(2)} & known.GROUPS
+        return bool(near) and self._before() in {"called", "named", *known.GROUPS}
 
     @property
     def _is_remainder(self) -> bool:

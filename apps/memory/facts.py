@@ -152,7 +152,7 @@ _OCCASION = re.compile(rf"(?P<word>on|every|at|in){_ARTICLE} (?P<object><(?:date
 _AND_ALSO = re.compile(r"(?: ,)?(?: and| but)(?: (?:he|she|i|we|they))?(?= )| ,(?= (?:he|she|i|we|who) )")
 
 _SUBJECT = re.compile(
-    r"(?<!\S)(?:(?P<both><person:\d+>) and )?(?P<who>i|we|he|she|<person:\d+>)"
+    r"(?<!\S)(?:(?P<both><person:\d+>) (?:and|&) )?(?P<who>i|we|he|she|<person:\d+>)"
     r"(?: , (?:my|his|her|our) [^<>,]{1,30} ,)?(?: who)?(?= )"
 )
 

@@ -34,6 +34,14 @@ def said(text: str, speaker: str = "Alice") -> list[str]:
         ("I work at Blue Note Records in New York.", {"Blue Note Records": "organisation", "New York": "place"}),
         ("She studied at the University of Tokyo.", {"University of Tokyo": "organisation"}),
         ("I play in a band called Night Owls.", {"Night Owls": "organisation"}),
+        ("I play in a band called Moss & Iron.", {"Moss & Iron": "organisation"}),
+        ("Our band Moss & Iron rehearses on Fridays.", {"Moss & Iron": "organisation", "Fridays": "date"}),
+        ("Moss & Iron played in Lisbon.", {"Moss & Iron": "organisation", "Lisbon": "place"}),
+        ("I work at Moss & Iron & Oak.", {"Moss & Iron & Oak": "organisation"}),
+        ("I work at H & M.", {"H & M": "organisation"}),
+        ("We signed with Moss & Iron Records.", {"Moss & Iron Records": "organisation"}),
+        ("A duo called Simon & Garfunkel", {"Simon & Garfunkel": "organisation"}),
+        ("We met at the Rose & Crown Inn.", {"Rose & Crown Inn": "place"}),
         ("Write to anna.k+x@mail.example.org!", {"anna.k+x@mail.example.org": "email"}),
         (
             "See https://example.org/a_(b), or www.example.com.",
@@ -49,6 +57,32 @@ def said(text: str, speaker: str = "Alice") -> list[str]:
     ],
 )
 def test_what_is_found(text: str, entities: dict[str, str]) -> None:
+    assert found(text) == entities
+
+
+@pytest.mark.parametrize(
+    ("text", "entities"),
+    [
+        ("I work for Anna & Ben.", {"Anna": "person", "Ben": "person"}),
+        ("Anna Berg & Ben Moss moved to Porto.", {"Anna Berg": "person", "Ben Moss": "person", "Porto": "place"}),
+        ("Yesterday Rose & Mark played.", {"Mark": "person"}),
+        ("Anna & Dr. Smith called.", {"Anna": "person", "Dr Smith": "person"}),
+        ("J. Moss & K. Iron wrote it.", {"J. Moss": "person", "K. Iron": "person"}),
+        ("Anna & Oluwaseun played.", {"Anna": "person", "Oluwaseun": "person"}),
+        ("I met Oluwaseun & Chidi.", {"Oluwaseun": "person"}),
+        ("I live in Lisbon & Porto.", {"Lisbon": "place", "Porto": "place"}),
+        ("We visited Sintra & Cascais.", {"Sintra": "place"}),
+        ("I work for Google & Moss.", {"Google": "organisation"}),
+        (
+            "I work at Blue Note Records & Abbey Road Studios.",
+            {"Blue Note Records": "organisation", "Abbey Road Studios": "organisation"},
+        ),
+        ("We play Piano & String Quartet.", {"piano": "music", "String Quartet": "organisation"}),
+        ("I love Salt & Pepper, and Rhythm & Timing.", {}),
+        ("I work at Moss &", {"Moss": "organisation"}),
+    ],
+)
+def test_an_ampersand_does_not_make_one_of_what_are_two(text: str, entities: dict[str, str]) -> None:
     assert found(text) == entities
 
 
@@ -117,6 +151,9 @@ def test_a_message_has_only_so_many_entities_and_none_too_long_to_store() -> Non
         ("Anna's brother Tom plays drums.", ["Tom is brother of Anna", "Tom plays drums"]),
         ("I'm from Porto but I live in Berlin.", ["Alice is from Porto", "Alice lives in Berlin"]),
         ("I work at Blue Note Records.", ["Alice works at Blue Note Records"]),
+        ("I play in a band called Moss & Iron.", ["Alice plays in Moss & Iron"]),
+        ("Anna works for Moss & Iron in Porto.", ["Anna works at Moss & Iron"]),
+        ("Anna & Ben live in Lisbon.", ["Anna lives in Lisbon", "Ben lives in Lisbon"]),
         (
             "Anna plays the cello, the piano and guitar.",
             ["Anna plays cello", "Anna plays piano", "Anna plays guitar"],
@@ -183,6 +220,8 @@ HOSTILE = [
         "a-",
         "x\n",
         "A b c. ",
+        "Zz & ",
+        "Anna & Zz ",
         "a.b@c.",
         "Anna and ",
         "my ",
