@@ -88,7 +88,8 @@ def by_rules(recollection: Recollection) -> Reading:
 
 
 def store(recollection: Recollection, reading: Reading, *, extractor: str = "") -> bool:
-    """Keep what was read of it, in one transaction with the mark of who read it, if any.
+    """Keep what was read of it, in one transaction with the mark of who read it, if any. What the same reader read by
+    other rules or another prompt makes way for it.
 
     False when the recollection is gone, or held by somebody who may be about to forget it.
     """
@@ -98,6 +99,8 @@ def store(recollection: Recollection, reading: Reading, *, extractor: str = "") 
             return False
         entities = _entities(recollection.owner_id, _all_of(reading))
         _mention(recollection, entities, _all_of(reading))
+        if extractor and _reader(extractor) == _reader(recollection.extractor):
+            _withdraw(recollection, entities)
         _relate(recollection, entities, reading.facts)
         if extractor:
             Recollection.objects.filter(pk=recollection.pk).read_by(extractor)
@@ -237,6 +240,17 @@ def _relate(recollection: Recollection, entities: dict[str, Entity], facts: Iter
         if subject.pk != obj.pk
     ]
     Relation.objects.bulk_create(relations, ignore_conflicts=True)
+
+
+def _reader(extractor: str) -> str:
+    """Without its number."""
+    return extractor.partition("-")[0]
+
+
+def _withdraw(recollection: Recollection, found: Collection[str]) -> None:
+    """Take away what an earlier reading told, and whom it found and this one did not, unless the person named them."""
+    recollection.relations.all().delete()
+    recollection.mentions.exclude(key__in=found).filter(entity__is_renamed=False).delete()
 
 
 def _stored(recollection: Recollection, fact: Fact) -> Relation:

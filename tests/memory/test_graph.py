@@ -10,7 +10,9 @@ from django.db import connection
 from apps.accounts.models import User
 from apps.core.errors import InvalidInput, NotFound
 from apps.memory import graph
+from apps.memory.entities import Found
 from apps.memory.errors import NameTaken
+from apps.memory.facts import Fact, Reading
 from apps.memory.models import Entity, Mention, Recollection, Relation
 from tests.memory.remembered import recollect
 
@@ -52,6 +54,33 @@ def test_reading_twice_doubles_nothing_and_marks_who_read(alice: User) -> None:
     assert [model.objects.count() for model in (Entity, Mention, Relation)] == before
     recollection.refresh_from_db()
     assert recollection.extractor == graph.RULES
+
+
+def test_what_is_read_again_by_another_leaves_nothing_of_the_first_reading(alice: User) -> None:
+    recollection = recollect(alice, "I play in a band called Moss & Iron.")
+    first = Reading([Found("Moss", "organisation"), Found("Iron", "person")], [])
+    wrong = Fact(Found("Alice", "person"), "sings in", Found("Moss & Iron", "organisation"))
+    assert graph.store(recollection, first._replace(facts=[wrong]), extractor="rules-0")
+    recollection.refresh_from_db()
+    assert graph.read(recollection)
+    assert names(alice) == {"Alice", "Moss & Iron"}
+    assert facts(alice, "Who is in Moss & Iron?") == ["Alice plays in Moss & Iron"]
+
+
+def test_a_fact_that_is_added_takes_no_other_away(alice: User) -> None:
+    recollection = read(alice, "Anna plays the cello.")
+    recollection.refresh_from_db()
+    graph.add_fact(recollection, "Anna", "plays", "viola", object_kind="music")
+    assert sorted(facts(alice, "Anna")) == ["Anna plays cello", "Anna plays viola"]
+
+
+def test_a_name_the_person_chose_outlives_another_reading(alice: User) -> None:
+    recollection = recollect(alice, "I play in a band called Moss & Iron.")
+    assert graph.store(recollection, Reading([Found("Moss", "organisation")], []), extractor="rules-0")
+    graph.rename(the(alice, "Moss"), "The Mosses")
+    recollection.refresh_from_db()
+    assert graph.read(recollection)
+    assert names(alice) == {"Alice", "Moss & Iron", "The Mosses"}
 
 
 def test_one_name_is_one_entity_however_it_is_written(alice: User) -> None:
