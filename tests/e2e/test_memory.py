@@ -106,6 +106,39 @@ def test_from_the_graph_to_a_fact_to_the_message_that_told_it(product: Product, 
     expect(page.get_by_role("main").get_by_text("Ben lives in Basel.")).to_be_visible()
 
 
+# Where the picture stands and how far it could be moved, at each frame that is painted.
+WATCH = """
+window.places = [];
+(function look() {
+  const drawing = document.querySelector(".drawing");
+  if (drawing) places.push([drawing.scrollLeft, drawing.scrollWidth - drawing.clientWidth]);
+  requestAnimationFrame(look);
+})();
+"""
+PLACES = """
+() => new Promise((resolve) => {
+  (function wait() {
+    if (places.length > 3) resolve(places.splice(0));
+    else requestAnimationFrame(wait);
+  })();
+})
+"""
+
+
+def test_a_picture_wider_than_its_window_opens_at_its_middle_and_stays_where_it_is_moved(
+    product: Product, page: Page
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    sign_in(page, product)
+    page.add_init_script(WATCH)
+    page.goto(f"{product.url}/memory/graph")
+    places = page.evaluate(PLACES)
+    assert places[0][1] > 100
+    assert {abs(2 * left - beyond) <= 2 for left, beyond in places} == {True}
+    page.locator(".drawing").evaluate("drawing => { drawing.scrollLeft = 0; places.length = 0; }")
+    assert {left for left, _ in page.evaluate(PLACES)} == {0}
+
+
 def test_without_scripts_forgetting_asks_at_once(product: Product, browser: Browser) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
