@@ -78,7 +78,7 @@ def _read_by_rules(batch: Sequence[Recollection]) -> int:
     for recollection in batch:
         try:
             reading = graph.by_rules(recollection)
-            if reading.is_empty:
+            if reading.is_empty and not recollection.extractor:
                 silent.append(recollection.pk)
             else:
                 done += graph.store(recollection, reading, extractor=graph.RULES)

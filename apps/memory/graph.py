@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.db.models import Q
 
 from apps.accounts.models import User
 from apps.core.errors import InvalidInput, NotFound
@@ -247,10 +248,14 @@ def _reader(extractor: str) -> str:
     return extractor.partition("-")[0]
 
 
-def _withdraw(recollection: Recollection, found: Collection[str]) -> None:
-    """Take away what an earlier reading told, and whom it found and this one did not, unless the person named them."""
-    recollection.relations.all().delete()
-    recollection.mentions.exclude(key__in=found).filter(entity__is_renamed=False).delete()
+def _withdraw(recollection: Recollection, found: Mapping[str, Entity]) -> None:
+    """Take away whom an earlier reading found and this one did not, with what it told of them, unless the person named
+    them. Other facts stay: somebody may have added them."""
+    gone = recollection.mentions.exclude(key__in=found).filter(entity__is_renamed=False)
+    kept = {entity.pk for entity in found.values()}
+    unfounded = set(gone.values_list("entity_id", flat=True)) - kept
+    recollection.relations.filter(Q(subject__in=unfounded) | Q(object__in=unfounded)).delete()
+    gone.delete()
 
 
 def _stored(recollection: Recollection, fact: Fact) -> Relation:

@@ -12,6 +12,8 @@ from pytest_django import Settings
 from apps.accounts.models import User
 from apps.llm.server import Timeouts
 from apps.memory import extraction, graph
+from apps.memory.entities import Found
+from apps.memory.facts import Reading
 from apps.memory.models import Entity, Recollection, Relation
 from tests.memory.remembered import recollect
 from tests.scripted_model import ScriptedModel
@@ -77,6 +79,15 @@ def test_what_is_not_due_waits(alice: User) -> None:
     assert extraction.read_due() == 0
     try_again_now()
     assert extraction.read_due() == 1
+
+
+def test_what_speaks_of_nobody_any_more_is_read_again_all_the_same(alice: User) -> None:
+    silent, spoken = recollect(alice, "it rained all day."), recollect(alice, "it rained.")
+    assert graph.store(spoken, Reading([Found("Rain", "person")], []), extractor="rules-0")
+    assert extraction.read_due() == 2
+    assert readers() == {graph.RULES}
+    assert names() == set()
+    assert Recollection.objects.filter(pk__in=[silent.pk, spoken.pk]).count() == 2
 
 
 def test_another_extractor_reads_everything_again_and_doubles_nothing(
