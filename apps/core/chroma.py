@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float32]
 
 SHARDS = 16
+# An owner with no more vectors than these has each of them looked at.
+FEW = 1000
 CONNECT_SECONDS = 2.0
 
 _EXPORTER = "opentelemetry.exporter.otlp.proto.grpc.trace_exporter"
@@ -173,11 +175,24 @@ class Store:
     def nearest(self, owner_id: int, vector: Vector, limit: int, only_theirs: bool) -> list[Match]:
         """The nearest first, of the owner's shard or of the owner's alone."""
         where: Any = {"owner": owner_id} if only_theirs else None
+        if only_theirs and (found := self._nearest_of_few(owner_id, vector, limit)) is not None:
+            return found
         asked: list[Any] = [vector]
         rows: Any = self._shard(owner_id).query(
             query_embeddings=asked, n_results=limit, where=where, include=["distances"]
         )
         return [Match(int(pk), 1 - float(far)) for pk, far in zip(rows["ids"][0], rows["distances"][0], strict=True)]
+
+    def _nearest_of_few(self, owner_id: int, vector: Vector, limit: int) -> list[Match] | None:
+        """Each of the owner's looked at, where they are few: with a filter the index may lose its way among others'
+        that are all alike, and find none. None where they are many."""
+        theirs: Any = {"owner": owner_id}
+        rows: Any = self._shard(owner_id).get(where=theirs, limit=FEW + 1, include=["embeddings"])
+        if len(rows["ids"]) > FEW:
+            return None
+        scores = [float(score) for score in rows["embeddings"] @ vector] if rows["ids"] else []
+        found = sorted(zip(rows["ids"], scores, strict=True), key=lambda each: each[1], reverse=True)
+        return [Match(int(pk), score) for pk, score in found[:limit]]
 
     def count(self) -> int:
         """Of all shards."""

@@ -67,8 +67,9 @@ T = TypeVar("T")
 Keep = Callable[[Sequence[int]], Collection[int]]
 
 CALL_SECONDS = 30.0
-# What a reply that is waited for may lose here; importing Chroma takes longer, and goes on without its first asker.
-SEARCH_SECONDS = 1.0
+# What a reply that is waited for may lose here, with time left for words; importing Chroma takes longer, and goes on
+# without its first asker.
+SEARCH_SECONDS = 0.5
 # What one call may add or delete, so that a search does not wait long behind it.
 BATCH = 25
 # How many times what is wanted is asked for without a filter.
@@ -135,6 +136,8 @@ class VectorStore:
 
     def close(self) -> None:
         """Let go of the store; the next call opens it again."""
+        if not self._chroma.is_begun:
+            return
         try:
             self._ask("close")
         except VectorsError:
@@ -191,6 +194,11 @@ class _Chroma:
         if isinstance(answer, VectorsError):
             raise answer
         return answer
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was asked yet."""
+        return self._process is not None
 
     def release(self) -> None:
         """Leave the process, which has let go of its store, to whoever opens one next."""
