@@ -106,6 +106,36 @@ def test_from_the_graph_to_a_fact_to_the_message_that_told_it(product: Product, 
     expect(page.get_by_role("main").get_by_text("Ben lives in Basel.")).to_be_visible()
 
 
+def test_what_is_left_is_counted_anew(product: Product, page: Page) -> None:
+    page.clock.install()
+    sign_in(page, product)
+    for left, text in ((2, "The rent is due"), (1, "Ben lives")):
+        forget(page, text)
+        page.clock.run_for(UNDO_SECONDS * 1000)
+        memories = "1 memory" if left == 1 else f"{left} memories"
+        expect(page.get_by_text(f"{memories}, the newest first.")).to_be_visible()
+        expect(page.get_by_text(f"All {memories} and every fact")).to_be_visible()
+    page.get_by_role("button", name="Forget everything…").click()
+    expect(page.get_by_text("that is remembered of you, 1 memory and")).to_be_visible()
+
+
+def test_a_list_that_is_empty_now_says_so(product: Product, page: Page) -> None:
+    page.clock.install()
+    sign_in(page, product, "/memory?q=rent")
+    expect(page.get_by_text("1 memory fits “rent”")).to_be_visible()
+    forget(page, "The rent is due on Monday.")
+    expect(page.get_by_role("main")).to_be_focused()
+    page.clock.run_for(UNDO_SECONDS * 1000)
+    expect(page.get_by_text("No memory fits “rent”.")).to_be_visible()
+    expect(page.get_by_text("All 2 memories")).to_be_visible()
+    page.get_by_role("link", name="Show all").click()
+    for text in ("Anna plays", "Ben lives"):
+        forget(page, text)
+    page.clock.run_for(UNDO_SECONDS * 1000)
+    expect(page.get_by_text("Nothing is remembered yet.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Forget everything")).to_have_count(0)
+
+
 # Where the picture stands and how far it could be moved, at each frame that is painted.
 WATCH = """
 window.places = [];

@@ -1,17 +1,19 @@
-// Forgetting one memory: it leaves the list at once, and the server is asked when the time to undo has run out. A page
-// that is left meanwhile has forgotten nothing.
+// Forgetting one memory: it leaves the list at once, and the server is asked when the time to undo has run out. Then what
+// the page counts is counted anew. A page that is left meanwhile has forgotten nothing.
 
-import { api } from "../api.js";
+import { api, part, quiet } from "../api.js";
 import { UNDO_FOR, notice, sayWhy } from "../notices.js";
 import { wordTimes } from "../time.js";
 
 const leaving = new Set(); // ids under an undo bar
+let recounts = 0;
 
+const rowsShown = () => [...document.querySelectorAll("#memories [data-memory]")];
 const rowOf = (id) => document.getElementById(`memory-${id}`);
 
 /** Where the keyboard goes on when a row is gone from under it. */
 function goOn(row) {
-  const rows = [...document.querySelectorAll("[data-memory]")];
+  const rows = rowsShown();
   const beside = [...rows.slice(rows.indexOf(row) + 1), ...rows.slice(0, rows.indexOf(row)).reverse()];
   (beside.find((each) => !each.hidden)?.querySelector("button") ?? document.getElementById("main")).focus();
 }
@@ -37,6 +39,26 @@ async function ask(id) {
     if (error.status !== 404) throw error;
   });
   rowOf(id)?.remove();
+  await recount().catch(quiet);
+}
+
+/** Say how many there are as the page would say it now; what it would not say any more goes. */
+async function recount() {
+  const mine = ++recounts;
+  const now = await part(location.pathname + location.search);
+  if (mine !== recounts) return; // a later one knows more
+  for (const count of document.querySelectorAll("[data-count]")) {
+    const fresh = now.getElementById(count.id);
+    if (fresh) count.textContent = fresh.textContent;
+    else (count.closest("section") ?? count).remove();
+  }
+  if (!rowsShown().length) showFound(now.getElementById("found"));
+}
+
+function showFound(fresh) {
+  document.getElementById("found").replaceWith(fresh);
+  window.htmx.process(fresh);
+  settle(fresh);
 }
 
 function comeBack(row, isWanted) {
@@ -51,11 +73,13 @@ document.addEventListener("submit", (event) => {
   forget(event.target.closest("[data-memory]")).catch(sayWhy);
 });
 
-// What was fetched meanwhile still has the rows that are on their way out.
-document.addEventListener("htmx:afterSettle", ({ target }) => {
-  wordTimes(target);
+/** What was fetched meanwhile still has the rows that are on their way out. */
+function settle(fetched) {
+  wordTimes(fetched);
   for (const id of leaving) if (rowOf(id)) rowOf(id).hidden = true;
-});
+}
+
+document.addEventListener("htmx:afterSettle", ({ target }) => settle(target));
 
 // A browser may wake a page that was left, and its clocks with it.
 addEventListener("pagehide", () => leaving.clear());
