@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import sqlite3
+import struct
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -50,6 +52,31 @@ def test_a_body_that_is_too_large_is_not_kept(served: Product) -> None:
         assert max(spooled_bytes(served.process.pid)) < 10_000_000
         upload.sendall(b"x" * 1_000_000)
         assert b" 413 " in upload.recv(200)
+
+
+def test_connections_that_are_reset_are_let_go(served: Product) -> None:
+    assert served.process is not None
+    pid = served.process.pid
+    sockets, spooled = open_sockets(pid), len([*spooled_bytes(pid)])
+    for _ in range(40):
+        with closing(connection(served)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(b"POST /nope HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 7000000\r\n\r\n")
+            client.sendall(b"x" * 1_000_000)
+    until(lambda: open_sockets(pid) <= sockets and len([*spooled_bytes(pid)]) <= spooled)
+
+
+def open_sockets(pid: int) -> int:
+    """Also those that are connected to nothing any more."""
+    handles = Path(f"/proc/{pid}/fd").iterdir()
+    return sum("socket:" in str(handle.readlink()) for handle in handles if handle.is_symlink())
+
+
+def until(holds: Callable[[], bool], patience: float = 15.0) -> None:
+    ends = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < ends, "it never came"
+        threading.Event().wait(0.05)  # nothing announces it
 
 
 def spooled_bytes(pid: int) -> Iterator[int]:
