@@ -9,7 +9,7 @@ import sys
 
 from apps.accounts import leases
 from apps.conversations import engine
-from apps.core import fulltext, vectors
+from apps.core import fulltext, vectors, write_ahead
 from apps.core.keeper import Job, Keeper
 from apps.core.requests import Receive, Scope, Send
 from apps.llm.client import warm_up
@@ -21,6 +21,7 @@ ORPHANS_SECONDS = 2.0
 LEFT_BEHIND_SECONDS = 60.0
 OUTBOX_SECONDS = 2.0
 PURGE_SECONDS = 2.0
+LOG_SECONDS = 10.0
 TRIM_SECONDS = 30.0
 
 
@@ -36,6 +37,7 @@ def start() -> None:
         Job(SWEEP_SECONDS, leases.sweep),
         Job(ORPHANS_SECONDS, engine.recover_orphans),
         Job(LEFT_BEHIND_SECONDS, engine.delete_left_behind),
+        Job(LOG_SECONDS, write_ahead.forget),
     ).start()
     Keeper(
         Job(OUTBOX_SECONDS, outbox.work),

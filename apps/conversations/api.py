@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -237,6 +237,8 @@ class TurnView(View):
         engine.launch(turn)
         if isinstance(self.request.accepted_renderer, sse.EventStreamRenderer):
             return sse.response(while_signed_in(self.credential, turn_frames(turn)))
+        if not connection.in_atomic_block:
+            connection.close()  # the wait may be long, and others need one
         return Response(async_to_sync(finished_reply)(self.credential, turn))
 
 

@@ -16,8 +16,10 @@ import hashlib
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import closing
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
@@ -241,6 +243,9 @@ class Store:
 
     def _embedded(self) -> ClientAPI:
         self._take_lock()
+        if not _is_sound(Path(self.place.folder) / "chroma.sqlite3"):
+            shutil.rmtree(self.place.folder, ignore_errors=True)
+            raise VectorsCorrupt("Its database is damaged.")
         import chromadb
 
         try:
@@ -332,6 +337,19 @@ class Store:
     def _forget(self) -> None:
         self._shards.clear()
         self._mismatch, self._is_acknowledged = None, False
+
+
+def _is_sound(database: Path) -> bool:
+    """Whether SQLite finds nothing wrong with it; Chroma itself only stumbles over what it happens to read."""
+    if not database.exists():
+        return True
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as reader:
+            return bool(reader.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+    except sqlite3.OperationalError:
+        return True  # it cannot be read just now, which is for Chroma to say
+    except sqlite3.DatabaseError:
+        return False
 
 
 def _sessions(client: ClientAPI) -> list[httpx.Client]:

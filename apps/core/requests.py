@@ -62,7 +62,7 @@ def _answered(request: HttpRequest, response: HttpResponseBase, started: float) 
     if request.path != "/health":
         milliseconds = (time.perf_counter() - started) * 1000
         # Escaped again, or a path with spaces and control characters could pass for a line of ours.
-        path = escape_uri_path(_without_secret(request))
+        path = escape_uri_path(_without_words(request))
         # A page is one line; the two dozen files it is made of would bury it.
         is_file = path.startswith(settings.STATIC_URL) and response.status_code < 400
         level = logging.DEBUG if is_file else logging.INFO
@@ -70,11 +70,15 @@ def _answered(request: HttpRequest, response: HttpResponseBase, started: float) 
     return response
 
 
-def _without_secret(request: HttpRequest) -> str:
-    """The path, with an ellipsis for what a route calls `secret`: an address that opens something by itself."""
-    match = request.resolver_match
-    secret = match.kwargs.get("secret") if match is not None else None
-    return request.path.replace(str(secret), "…") if secret else request.path
+def _without_words(request: HttpRequest) -> str:
+    """The path, with an ellipsis for what a route calls `secret`, which opens something by itself, and for what it
+    calls `slug`, which is made of words that somebody wrote."""
+    parts = request.resolver_match.kwargs if request.resolver_match is not None else {}
+    path = request.path
+    for name in ("secret", "slug"):
+        if name in parts:
+            path = path.replace(f"/{parts[name]}", "/…")
+    return path
 
 
 class RequestIdFilter(logging.Filter):

@@ -52,6 +52,12 @@ class StrictCharField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class StrictChoiceField(serializers.ChoiceField):
+    """One of some texts; what is none of them is refused without being repeated, since it may be no text at all."""
+
+    default_error_messages = {"invalid_choice": "This is none of the choices."}
+
+
 class StrictBooleanField(serializers.BooleanField):
     """`true` or `false`."""
 

@@ -66,7 +66,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Keep = Callable[[Sequence[int]], Collection[int]]
 
-CALL_SECONDS = 30.0
+CALL_SECONDS, CLOSE_SECONDS = 30.0, 5.0
 # What a reply that is waited for may lose here, with time left for words; importing Chroma takes longer, and goes on
 # without its first asker.
 SEARCH_SECONDS = 0.5
@@ -135,11 +135,11 @@ class VectorStore:
         self._ask("acknowledge")
 
     def close(self) -> None:
-        """Let go of the store; the next call opens it again."""
+        """Let go of the store; the next call opens it again. A Chroma that does not answer soon is ended."""
         if not self._chroma.is_begun:
             return
         try:
-            self._ask("close")
+            self._ask("close", seconds=CLOSE_SECONDS)
         except VectorsError:
             self._chroma.end()
         else:

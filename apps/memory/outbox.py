@@ -53,16 +53,23 @@ class Outbox:
         self.fault = ""
         # Somebody else does this work.
         self.is_elsewhere = False
+        self._is_looked_over = False
         self._pause = 0.0
         self._resume_at = 0.0
 
     def work(self) -> bool:
         """One batch; True when there may be more at once. Raises nothing but what the database does."""
-        if time.monotonic() < self._resume_at or not _is_anything_due():
+        if time.monotonic() < self._resume_at or not (_is_anything_due() or self._is_unseen()):
             return False
         try:
             embedder = embedding.current()
-            more = _work_on(vectors.store(embedder.name, embedder.dimension), embedder)
+            store = vectors.store(embedder.name, embedder.dimension)
+            if Rebuild.objects.exists():
+                store.clear()
+            elif not self._is_looked_over:
+                _clear_if_incomplete(store)
+            self._is_looked_over = True
+            more = _work_on(store, embedder)
         except VectorsElsewhere:
             self.is_elsewhere = True
             self._rest(MAX_PAUSE_SECONDS)
@@ -74,6 +81,10 @@ class Outbox:
             self.fault, self.is_elsewhere, self._pause = "", False, 0.0
             return more
         return False
+
+    def _is_unseen(self) -> bool:
+        """Whether there should be vectors, and nobody has looked yet whether they are there."""
+        return not self._is_looked_over and Recollection.objects.exclude(embedder="").exists()
 
     def _fail(self, sentence: str) -> None:
         if sentence != self.fault:
@@ -95,13 +106,19 @@ def _is_anything_due() -> bool:
 
 
 def _work_on(store: VectorStore, embedder: Embedder) -> bool:
-    if Rebuild.objects.exists():
-        store.clear()
     if store.was_rebuilt:
         _begin_anew(store)
     embedded = _embed(store, embedder)
     forgotten = _forget(store)
     return embedded == BATCH or forgotten == FORGOTTEN_BATCH
+
+
+def _clear_if_incomplete(store: VectorStore) -> None:
+    """Chroma does not notice all that it has lost."""
+    there, wanted = store.count(), Recollection.objects.filter(embedder=store.embedder).count()
+    if there < wanted:
+        log.error("memory: of %d vectors %d are there", wanted, there)
+        store.clear()
 
 
 def _begin_anew(store: VectorStore) -> None:

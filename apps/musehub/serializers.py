@@ -8,7 +8,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.core.rest import StrictBooleanField, StrictCharField
+from apps.core.rest import StrictBooleanField, StrictCharField, StrictChoiceField
 from apps.musehub.models import CLIENT_ID_LENGTH, LOCATION_LENGTH, NAME_LENGTH, NOTES_LENGTH, Repo
 
 INTENT_LENGTH = 10_000
@@ -62,7 +62,7 @@ class ChangeRepo(serializers.Serializer[Repo]):
     """What its owner may set on a repo."""
 
     name = StrictCharField(max_length=NAME_LENGTH)
-    visibility = serializers.ChoiceField(choices=Repo.Visibility.choices)
+    visibility = StrictChoiceField(choices=Repo.Visibility.choices)
     description = WordsField(max_length=DESCRIPTION_LENGTH)
     tags = TextsField(members=TAGS, length=TAG_LENGTH)
 
@@ -125,7 +125,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 class RepoFilters(serializers.Serializer[Any]):
     """Which repos to list: one's own, with `visibility=public` everyone's, with an owner and a slug that one."""
 
-    visibility = serializers.ChoiceField(choices=Repo.Visibility.choices, required=False, allow_blank=True)
+    visibility = StrictChoiceField(choices=Repo.Visibility.choices, required=False, allow_blank=True)
     owner = StrictCharField(required=False, help_text="a username; together with `slug`")
     slug = StrictCharField(required=False, help_text="as in the repo's address; together with `owner`")
 
@@ -139,7 +139,7 @@ class RepoFilters(serializers.Serializer[Any]):
 class SessionFilters(serializers.Serializer[Any]):
     """Which sessions to list; what is left out or empty does not narrow."""
 
-    live = serializers.ChoiceField(choices=["true", "false"], required=False, help_text="running, or over")
+    live = StrictChoiceField(choices=["true", "false"], required=False, help_text="running, or over")
     participant = StrictCharField(required=False, max_length=PARTICIPANT_LENGTH, help_text="a name, exactly")
     location = StrictCharField(required=False, max_length=LOCATION_LENGTH, help_text="in whatever case")
     q = StrictCharField(required=False, max_length=200, help_text="text in intent, notes, place or participants")

@@ -224,6 +224,19 @@ def test_a_folder_that_is_gone_is_made_anew(outbox: Outbox, say: Remember, vecto
     assert (waiting(), the_store().count()) == (0, 2)
 
 
+def test_vectors_that_chroma_lost_without_a_word_are_made_anew(
+    outbox: Outbox, say: Remember, vector_folder: Path, alice: User
+) -> None:
+    lost = say("My dog is called Rex.")
+    say("I play the cello.")
+    work(outbox)
+    the_store().delete(alice.pk, [lost.pk])
+    work(outbox)
+    assert the_store().count() == 1, "it looks once"
+    work(Outbox())
+    assert (waiting(), the_store().count()) == (0, 2)
+
+
 class Other(Stumbling):
     """An embedder of another name."""
 

@@ -256,3 +256,11 @@ def test_the_log_does_not_tell_a_feeds_secret(client: Client, caplog: pytest.Log
         client.get("/studio/feed/open-sesame.ics")
     assert "path=/studio/feed/%E2%80%A6.ics" in caplog.text
     assert "open-sesame" not in caplog.text
+
+
+@pytest.mark.django_db
+def test_the_log_does_not_tell_what_a_repo_is_called(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "gantry.requests"):
+        client.get("/studio/alice/secret-project")
+    assert "path=/studio/alice/%E2%80%A6 " in caplog.text
+    assert "secret-project" not in caplog.text

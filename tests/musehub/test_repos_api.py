@@ -59,6 +59,7 @@ def test_a_second_repo_of_the_same_slug_is_refused_to_its_owner_and_not_to_other
         {"name": "x" * 101, "visibility": "public"},
         {"name": "a\x00b", "visibility": "public"},
         {"name": "Night Songs", "visibility": "secret"},
+        {"name": "Night Songs", "visibility": "\ud800x"},
         {"name": "Night Songs", "visibility": "public", "tags": "jazz"},
         {"name": "Night Songs", "visibility": "public", "tags": [5]},
         {"name": "Night Songs", "visibility": "public", "tags": ["x"] * 51},

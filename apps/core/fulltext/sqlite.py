@@ -18,6 +18,7 @@ from typing import Any
 
 from django.db import connection, connections, transaction
 
+from apps.core import write_ahead
 from apps.core.fulltext.definition import IndexDefinition
 from apps.core.fulltext.query import TOKENIZERS, Query, Term
 from apps.core.triggers import Definition, Trigger
@@ -25,7 +26,6 @@ from apps.core.triggers import Definition, Trigger
 _ID_BITS = 40
 _STEP_PAGES = 100
 _STEP_SECONDS = 0.01
-_PATIENCE_MS = 100
 
 
 def definition(index: IndexDefinition) -> Definition:
@@ -119,7 +119,7 @@ def purge(name: str, using: str) -> bool:
             return False
         if _merge(cursor, name, using, begins=merging == purged, deleted=deleted):
             return True
-        _forget_log(cursor)
+        write_ahead.forget(using)
         return bool(deleted != merging != purged)
 
 
@@ -142,13 +142,3 @@ def _merge_pages(cursor: Any, name: str, pages: int) -> bool:
     before = cursor.connection.total_changes
     cursor.execute(f"INSERT INTO {name} ({name}, rank) VALUES ('merge', %s)", [pages])
     return bool(cursor.connection.total_changes - before >= 2)
-
-
-def _forget_log(cursor: Any) -> None:
-    """Empty the write-ahead log, where pages stand as they were before; readers that are slow are not waited for."""
-    cursor.execute("PRAGMA busy_timeout")
-    (patience,) = cursor.fetchone()
-    cursor.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
-    cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    cursor.fetchall()
-    cursor.execute(f"PRAGMA busy_timeout = {patience}")
