@@ -21,13 +21,15 @@ from apps.core.vectors import EmbedderMismatch, Match, VectorsError
 from apps.llm.errors import LLMError
 from apps.memory import embedding, ranking, words
 from apps.memory.models import Recollection
-from apps.memory.ranking import REACH, Candidate, Query, Ranked, Term
+from apps.memory.ranking import CLOSE, REACH, Candidate, Query, Ranked, Term
 from apps.memory.thesaurus import Thesaurus
 
 if TYPE_CHECKING:
     from apps.memory.embedding import Vectors
 
 log = logging.getLogger(__name__)
+
+Rank = Callable[[Query, Iterable[Candidate], int], list[Ranked]]
 
 STEMS = TextIndex(
     name="recollection_stems",
@@ -41,8 +43,6 @@ HOLDERS = 1000
 COUNTED = 20_000
 BY_WORDS = 50
 BY_MEANING = 32
-# How much of the way from nothing in common to the same a text must go to be close: nonsense goes a quarter of it.
-CLOSE = 0.35
 # Plain SQL, since rows are many and wide, and questions are asked while somebody waits.
 _TOTAL_SQL = """
     SELECT COUNT(*) FROM (SELECT 1 FROM memory_recollection WHERE owner_id = %s AND id >= %s LIMIT %s) AS theirs
@@ -79,7 +79,9 @@ def warm_up() -> None:
             vectors.store(embedder.name, embedder.dimension).count()
 
 
-def find(user_id: int, question: str, limit: int, *, without_sources: Collection[str] = ()) -> Found:
+def find(
+    user_id: int, question: str, limit: int, *, rank: Rank = ranking.rank, without_sources: Collection[str] = ()
+) -> Found:
     """What has to do with the question in this person's memory, leaving out what came from some sources."""
     total = _total(user_id)
     if not total:
@@ -92,7 +94,7 @@ def find(user_id: int, question: str, limit: int, *, without_sources: Collection
     meaning = awaited_meaning()
     query = Query(terms, meaning.vector, asked.voices, total, meaning.unrelated)
     seeds = {*ranking.shortlist(query, holders, BY_WORDS), *(match.id for match in meaning.nearest)}
-    ranked = ranking.rank(query, _neighbourhood(user_id, seeds, without_sources), limit)
+    ranked = rank(query, _neighbourhood(user_id, seeds, without_sources), limit)
     return Found(ranked, meaning.is_whole, asked.stems)
 
 

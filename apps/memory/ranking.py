@@ -38,6 +38,9 @@ ASKS, ANSWERS = 0.8, 1.2
 # The best must have this score, or the question has nothing to do with what was said; the others this share of the
 # best one's.
 RELATED, RELATED_TO_BEST = 0.17, 0.3
+# How much of the way from nothing in common to the same a text must go to be close: nonsense goes a quarter of it. And
+# how much a relative of a word must weigh to be taken for it.
+CLOSE, SAME = 0.35, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,28 +103,42 @@ def rank(query: Query, candidates: Iterable[Candidate], limit: int) -> list[Rank
 
     A question without a content word has to do with nothing.
     """
-    rows = sorted({each.id: each for each in candidates}.values(), key=lambda each: (each.thread, each.position))
-    if not rows or not query.terms:
+    talk = _Talk(candidates)
+    if not talk.rows or not query.terms:
         return []
-    talk = _Talk(rows)
     scores = _scores(query, talk)
-    order = np.lexsort((-talk.ids, -scores))[:limit]
     best = float(scores.max())
-    least = RELATED_TO_BEST * best if best >= RELATED else np.inf
+    return _best(talk, scores, limit, RELATED_TO_BEST * best if best >= RELATED else np.inf)
+
+
+def rank_fitting(query: Query, candidates: Iterable[Candidate], limit: int) -> list[Ranked]:
+    """Those that fit by themselves, in the order of `rank`: all that hold a word or are close in meaning, be it little
+    of what was asked, and not what only stands beside them.
+    """
+    talk = _Talk(candidates)
+    if not talk.rows or not query.terms:
+        return []
+    scores = np.maximum(_scores(query, talk), 0)
+    return _best(talk, np.where(_fits(query, talk), scores, -1), limit, 0)
+
+
+def _best(talk: _Talk, scores: Floats, limit: int, least: float) -> list[Ranked]:
+    order = np.lexsort((-talk.ids, -scores))[:limit]
     return [Ranked(int(talk.ids[i]), min(float(scores[i]), 1.0)) for i in order if scores[i] >= least]
 
 
 class _Talk:
     """Rows sorted by thread and position, so that what stands beside what can be found."""
 
-    def __init__(self, rows: Sequence[Candidate]) -> None:
-        self.rows = rows
+    def __init__(self, candidates: Iterable[Candidate]) -> None:
+        by_id = {each.id: each for each in candidates}
+        self.rows = rows = sorted(by_id.values(), key=lambda each: (each.thread, each.position))
         self.ids = np.array([row.id for row in rows])
         self.stems = [row.stems.split() for row in rows]
         positions = np.array([row.position for row in rows])
         threads = np.unique([row.thread for row in rows], return_inverse=True)[1]
         # One number a row, such that neighbours differ by 1 and rows of two threads by more than the reach.
-        self._places = positions + threads * (positions.max() + REACH + 1)
+        self._places = positions + threads * (positions.max(initial=0) + REACH + 1)
 
     def neighbours(self, values: Floats, offset: int) -> Floats:
         """For each row, the value of the row `offset` places on in its thread; 0 where there is none."""
@@ -155,6 +172,16 @@ def _scores(query: Query, talk: _Talk) -> Floats:
         most += MEANING
     score *= ASKS**asks * ANSWERS ** talk.neighbours(asks, -1)
     return (score + VOICE * bool(query.voices)) / most
+
+
+def _fits(query: Query, talk: _Talk) -> NDArray[np.bool_]:
+    """Whether each row by itself holds a word, or one that is taken for it, or is close in meaning."""
+    relatives = (stem for term in query.terms for stem, weight in term.related.items() if weight >= SAME)
+    wanted = {*relatives, *(term.stem for term in query.terms)}
+    fits = np.array([not wanted.isdisjoint(stems) for stems in talk.stems])
+    if query.vector is not None:
+        fits |= _nearness(query.vector, query.unrelated, talk)[0] >= CLOSE
+    return fits
 
 
 def _words(query: Query, talk: _Talk) -> tuple[Floats, float]:
@@ -199,11 +226,17 @@ def _rarity(frequencies: Floats, total: int) -> Floats:
 
 def _meaning(vector: NDArray[np.float32], unrelated: float, talk: _Talk) -> Floats:
     """How near each row and its next neighbours come to the question: the mean of those that have a vector like it."""
+    nearness, known = _nearness(vector, unrelated, talk)
+    weight = talk.spread(known.astype(np.float64), MEANING_REACH)
+    return talk.spread(nearness, MEANING_REACH) / np.maximum(weight, min(BEFORE, AFTER))
+
+
+def _nearness(vector: NDArray[np.float32], unrelated: float, talk: _Talk) -> tuple[Floats, NDArray[np.bool_]]:
+    """How near each row itself comes to the question, and whether that is known: 0 where it is not."""
     size = 2 * len(vector)
     known = np.array([len(row.vector) == size for row in talk.rows])
     packed = b"".join(row.vector for row in talk.rows if len(row.vector) == size)
     vectors = np.frombuffer(packed, dtype="<f2").reshape(-1, len(vector)).astype(np.float32)
     nearness = np.zeros(len(talk.rows))
     nearness[known] = (vectors @ vector - unrelated) / (1 - unrelated)
-    weight = talk.spread(known.astype(np.float64), MEANING_REACH)
-    return talk.spread(nearness, MEANING_REACH) / np.maximum(weight, min(BEFORE, AFTER))
+    return nearness, known

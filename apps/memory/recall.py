@@ -17,7 +17,7 @@ from apps.memory.excerpts import excerpt
 from apps.memory.finding import Found, begin_find_close, find
 from apps.memory.graph import KnownFact
 from apps.memory.models import MemorySetting, Recollection, RecollectionQuerySet
-from apps.memory.ranking import Ranked
+from apps.memory.ranking import Ranked, rank_fitting
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,9 @@ def recall(user_id: int, question: str, *, limit: int = 6, without_sources: Coll
 
 
 def search(user_id: int, text: str, *, limit: int = 50) -> list[Memory]:
-    """What fits the text, for a person who looks through their memory; the best first."""
-    return _memories(find(user_id, text, limit))
+    """What holds a word of the text or is close to it in meaning, for a person who looks through their memory; the best
+    first. What was only said beside it, which `recall` would bring along, is left out."""
+    return _memories(find(user_id, text, limit, rank=rank_fitting))
 
 
 def begin_search_meaning(user_id: int, text: str, *, limit: int = 50) -> Callable[[], list[Memory]]:

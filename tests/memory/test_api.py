@@ -72,6 +72,17 @@ def test_a_search_finds_by_words_and_says_how_well_it_fits(alice: User, browser:
     assert browser.get(f"{MEMORY}?q=xyzzyplugh").json() == {"memories": [], "total": 0, "next": None}
 
 
+def test_a_search_finds_no_neighbours_of_what_fits_and_each_that_holds_a_word(alice: User, browser: Client) -> None:
+    within = talk(alice)
+    for text in ("Where is the zither?", "Under the bed.", "A cello, a harp, a lute, a lyre, a viola, a flute"):
+        say(alice, text, within)
+    assert texts(browser.get(f"{MEMORY}?q=zither")) == ["Where is the zither?"]
+    found = browser.get(f"{MEMORY}?q=zither%20xyzzy%20plugh%20frotz%20flute").json()
+    assert {memory["text"][:7] for memory in found["memories"]} == {"Where i", "A cello"}
+    assert all(0 <= memory["score"] <= 1 for memory in found["memories"])
+    assert len(browser.get(f"{MEMORY}?q=zither%20flute&limit=1").json()["memories"]) == 1
+
+
 @pytest.mark.parametrize(
     "query",
     [

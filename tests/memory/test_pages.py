@@ -80,6 +80,15 @@ def test_a_search_shows_what_fits_and_says_when_nothing_does(alice: User, browse
     assert browser.get(f"/memory?q={'x' * 201}").status_code == 200
 
 
+def test_a_search_does_not_show_what_was_said_beside_what_fits(alice: User, browser: Client) -> None:
+    within = talk(alice)
+    for text in ("How far is the quilt?", "The edges are left, then it is finished.", "Dinner is at eight."):
+        say(alice, text, within)
+    page = browser.get("/memory?q=quilts")
+    assert said_on(page) == ["How far is the quilt?"]
+    assert "1 memory fits “quilts”, the best first." in text_of(page)
+
+
 def test_what_one_conversation_left_is_shown_alone(alice: User, browser: Client) -> None:
     within = talk(alice)
     say(alice, "Here", within)

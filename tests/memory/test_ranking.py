@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from apps.memory.ranking import RELATED, Candidate, Query, Term, rank, shortlist
+from apps.memory.ranking import CLOSE, RELATED, Candidate, Query, Term, rank, rank_fitting, shortlist
 from apps.memory.words import analyse, ask
 
 DAY = date(2024, 5, 3)
@@ -77,6 +77,36 @@ def test_one_common_word_of_many_is_not_enough() -> None:
 
 def test_nothing_remembered_is_nothing_recalled() -> None:
     assert found("the canoe", []) == []
+
+
+def fitting(
+    question: str, rows: list[Candidate], limit: int = 10, **details: Mapping[str, Mapping[str, float]]
+) -> list[int]:
+    """The ids of those that fit by themselves, the best first."""
+    return [each.id for each in rank_fitting(query(question, rows, **details), rows, limit)]
+
+
+def test_what_fits_by_itself_holds_a_word_whatever_stands_beside_it() -> None:
+    rows = talk(*TALK)
+    assert found("the quilt", rows)[:2] == [5, 4]
+    assert fitting("the quilt", rows) == [4]
+    assert fitting("the quilt", rows, limit=1) == [4]
+    assert fitting("quilt, dinner, peru, xqzv, blorp, frotz and zither", rows) == [6, 4]
+    assert fitting("capital of Peru", rows) == fitting("", rows) == fitting("quilt", []) == []
+
+
+def test_a_word_that_is_taken_for_another_fits_and_one_that_is_hardly_related_does_not() -> None:
+    rows = talk("Ann: The dog sleeps.", "Ann: The puppy sleeps.", "Ann: The fur coat sleeps.")
+    assert fitting("dog", rows, related={"dog": {"puppi": 0.5, "fur": 0.02}}) == [1, 2]
+
+
+def test_what_is_close_in_meaning_fits_and_its_neighbours_do_not() -> None:
+    near = (CLOSE + 0.01, (1 - (CLOSE + 0.01) ** 2) ** 0.5)
+    rows = with_vectors(talk("Ann: We moved.", "Ann: Good night.", "Ann: Well."), (0, 1), near, (0, -1))
+    asked = query("relocation", rows, vector=(1, 0))
+    assert [each.id for each in rank_fitting(asked, rows, 10)] == [2]
+    against = query("moved", rows, vector=(0, -1))
+    assert [(each.id, each.score >= 0) for each in rank_fitting(against, rows, 10)][-1] == (1, True)
 
 
 def test_a_single_recollection_is_recalled() -> None:

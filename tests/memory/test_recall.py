@@ -49,6 +49,21 @@ def test_what_has_nothing_to_do_with_it_recalls_nothing(
     assert search(alice.pk, question) == begin_search_meaning(alice.pk, question)() == []
 
 
+def test_a_search_leaves_out_what_stands_beside_and_recall_does_not(outbox: Outbox, say: Remember, alice: User) -> None:
+    say("How far is the quilt?")
+    say("The edges are left, then it is finished.")
+    work(outbox)
+    assert len(recalled(alice, "quilt")) == 2
+    assert [memory.excerpt for memory in search(alice.pk, "quilt")] == ["How far is the quilt?"]
+
+
+def test_a_search_finds_what_is_close_in_meaning(outbox: Outbox, say: Remember, alice: User) -> None:
+    say("We adopted a puppy from the shelter.")
+    say("The bass amplifier hums again.")
+    work(outbox)
+    assert [memory.excerpt for memory in search(alice.pk, "dogs")] == ["We adopted a puppy from the shelter."]
+
+
 def test_nobody_recalls_what_another_said(outbox: Outbox, say: Remember, alice: User, bob: User) -> None:
     say("My dog is called Rex.", user=bob)
     work(outbox)
