@@ -74,7 +74,7 @@ async def rows() -> int:
 
 
 async def test_a_question_is_answered_by_a_stream_from_created_to_done(browser: AsyncClient, path: str) -> None:
-    response = await ask(browser, f"{path}/messages", content="Hi there", model="say-200")
+    response = await ask(browser, f"{path}/messages", content="Hi there", model="paced-300-200")
     created, *deltas, done = await all_frames(response)
 
     assert created.event == "created"
