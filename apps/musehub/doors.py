@@ -13,6 +13,7 @@ from typing import cast
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -42,6 +43,8 @@ def door(may: May, *methods: str) -> Callable[[View], View]:
     def guard(view: View) -> View:
         @wraps(view)
         def guarded(request: PageRequest, owner: str, slug: str, **place: object) -> HttpResponse:
+            if request.method not in methods:
+                return redirect(_page_around(owner, slug, place.get("session_id")))
             person = person_of(request)
             found = Repo.objects.opened_at(person, owner, slug)
             if found is None or not may(found, person):
@@ -52,9 +55,17 @@ def door(may: May, *methods: str) -> Callable[[View], View]:
             except NotFound:  # gone since it was read
                 raise Http404 from None
 
-        return require_http_methods(methods)(never_cache(guarded))
+        return require_http_methods({*methods, "GET", "HEAD"})(never_cache(guarded))
 
     return guard
+
+
+def _page_around(owner: str, slug: str, session_id: object) -> str:
+    """Where a form stands that is only sent to. A page that answers a refused form has the form's address, and may be
+    loaded again, by a person or to follow along."""
+    if session_id is not None:
+        return reverse("studio-session", args=[owner, slug, session_id])
+    return reverse("studio-repo", args=[owner, slug])
 
 
 def _anyone(repo: Repo, person: User | None) -> bool:

@@ -381,3 +381,19 @@ def test_a_repo_is_renamed_at_the_same_address_and_deleted(browser: Client, repo
     response = browser.post(page_of(repo, "delete"), follow=True)
     assert "“Dawn Songs” is deleted." in response.content.decode()
     assert browser.get(page_of(repo)).status_code == 404
+
+
+@pytest.mark.parametrize("form", ["details", "notes", "append", "end", "stop"])
+def test_the_address_of_a_sessions_form_leads_to_its_page(browser: Client, repo: Repo, alice: User, form: str) -> None:
+    begun, _ = recorder.start(repo, alice)
+    page = f"/studio/alice/{repo.slug}/{begun.session_id}"
+    assert browser.get(f"{page}/{form}").headers["Location"] == page
+    begun.refresh_from_db()
+    assert begun.is_active, "looking changes nothing"
+
+
+@pytest.mark.parametrize("form", ["start", "delete", "collaborators", "feed", "feed/revoke"])
+def test_the_address_of_a_repos_form_leads_to_its_page(browser: Client, repo: Repo, form: str) -> None:
+    page = f"/studio/alice/{repo.slug}"
+    assert browser.get(f"{page}/{form}").headers["Location"] == page
+    assert Repo.objects.filter(pk=repo.pk).exists()
