@@ -47,7 +47,7 @@ TITLES = TextIndex(
 # How many memories are asked for what comes close in meaning.
 BY_MEANING = 50
 # How many of the newest rows that hold the words are ranked. A filter may leave few of them, so it is given more.
-RANKED, RANKED_IF_NARROWED = 500, 5000
+RANKED, RANKED_IF_NARROWED = 200, 5000
 # The best so many are looked at first; when that is not enough, ever more at once.
 STEP = 100
 # Of reciprocal rank fusion: how little the first ranks stand out. 60 is what its authors found to do well.
