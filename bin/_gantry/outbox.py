@@ -103,12 +103,16 @@ class Outbox:
     def keep(self, item: Item) -> Item:
         """Put it last. Without a session it is for the one whose start is kept here too, if there is one.
 
-        Raises Rejected when there are several.
+        Raises Rejected when there are several; what was given is then set aside.
         """
         with self._opened() as file:
             journal = _read(file)
             if item.verb != "start" and item.session is None:
-                item = replace(item, session=_kept_start(journal.pending, item))
+                try:
+                    item = replace(item, session=_kept_start(journal.pending, item))
+                except Rejected as no:
+                    self._refuse({"reason": str(no), **asdict(item)})
+                    raise Rejected(f"{no}. What you gave is set aside in {self.refused_file}.") from None
             _add(file, {"given": asdict(item)})
         return item
 

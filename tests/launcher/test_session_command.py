@@ -442,10 +442,12 @@ def test_a_session_started_offline_is_named_by_its_start_before_and_after_it_is_
 ) -> None:
     first = offline(alice, "start", "--quiet").stdout.strip()
     second = json.loads(offline(alice, "start", "--json").stdout)["session"]
-    several = alice.type("stop", GANTRY_URL=studio.url, http_proxy=NOBODY)
+    several = alice.type("note", "for either", GANTRY_URL=studio.url, http_proxy=NOBODY)
     assert several.returncode == 6
     assert first in several.stderr
     assert second in several.stderr
+    assert "set aside" in several.stderr
+    assert [given["fields"] for given in alice.refused] == [{"text": "for either"}]
     assert offline(alice, "stop", "--session", first, "--quiet").stdout.strip() == first
     assert offline(alice, "note", "to the second", "--quiet").stdout.strip() == second
     alice.good("sync")
