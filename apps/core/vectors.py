@@ -59,6 +59,7 @@ __all__ = [
     "VectorsError",
     "VectorsUnavailable",
     "close",
+    "end",
     "store",
 ]
 

@@ -129,7 +129,8 @@ def _frequency(user_id: int, newest: Sequence[int], total: int) -> int:
     """How many hold the word; where there are more than were read, as many as if it had always been so common."""
     if len(newest) < HOLDERS:
         return len(newest)
-    return round(total * len(newest) / _total(user_id, since=newest[-1]))
+    # At least one, since all of them may be forgotten meanwhile.
+    return round(total * len(newest) / max(1, _total(user_id, since=newest[-1])))
 
 
 @dataclass(frozen=True, slots=True)
