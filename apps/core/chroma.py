@@ -345,11 +345,11 @@ def _is_sound(database: Path) -> bool:
         return True
     try:
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as reader:
-            reader.text_factory = bytes  # what it says of garbage is garbage too
+            reader.text_factory = bytes
             return bool(reader.execute("PRAGMA quick_check(1)").fetchone() == (b"ok",))
     except sqlite3.OperationalError:
         return True  # it cannot be read just now, which is for Chroma to say
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # what SQLite says of garbage is garbage too
         return False
 
 

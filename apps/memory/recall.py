@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Max
 
 from apps.memory import graph, words
@@ -50,13 +51,16 @@ FACTS = 8
 EXCERPT_LENGTH = 500
 
 
-def remember(user_id: int, *, text: str, source: str, thread: str, said_at: datetime, speaker: str = "") -> None:
+def remember(
+    user_id: int, *, text: str, source: str, thread: str, said_at: datetime, speaker: str = "", answers: str = ""
+) -> None:
     """Keep this for the person, once a source; called in the transaction that makes it final.
 
     Nothing but a row is written: vectors and entities are made of it afterwards (`outbox`). Whoever switched their
-    memory off is not remembered.
+    memory off is not remembered, and what `answers` a source is not where that source is not: it was forgotten while
+    the answer was being given.
     """
-    if not text.strip() or not MemorySetting.is_enabled_for(user_id):
+    if not text.strip() or not MemorySetting.is_enabled_for(user_id) or (answers and not _holds(user_id, answers)):
         return
     said = words.analyse(text, said_at.date(), speaker)
     last = Recollection.objects.filter(thread=thread).aggregate(last=Max("position"))["last"]
@@ -77,6 +81,12 @@ def remember(user_id: int, *, text: str, source: str, thread: str, said_at: date
         ],
         ignore_conflicts=True,
     )
+
+
+def _holds(user_id: int, source: str) -> bool:
+    """Whether this is remembered; whoever is about to forget it waits for the running transaction."""
+    rows = Recollection.objects.filter(owner_id=user_id, source=source)
+    return bool(rows.select_for_update(no_key=True).values_list("pk"))
 
 
 def recall(user_id: int, question: str, *, limit: int = 6, without_sources: Collection[str] = ()) -> Recalled:
@@ -147,6 +157,10 @@ def forget_all(user_id: int) -> int:
 
 
 def _forgotten(rows: RecollectionQuerySet) -> int:
-    """Mentions, facts, entities and the vectors' deletion follow by triggers, in this transaction."""
-    _, by_model = rows.delete()
+    """Mentions, facts, entities and the vectors' deletion follow by triggers, in this transaction.
+
+    What is being remembered as an answer to them is waited for, and forgotten with them."""
+    with transaction.atomic():
+        list(rows.order_by("pk").select_for_update().values_list("pk"))
+        _, by_model = rows.delete()
     return by_model.get("memory.Recollection", 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -12,10 +12,11 @@ from pytest_django import Settings
 from apps.accounts.models import User
 from apps.conversations import engine
 from apps.conversations.engine.context import MEMORY_TOKENS, Material, render, tokens
+from apps.conversations.engine.memories import thread_of
 from apps.conversations.models import Conversation, Message
 from apps.core.database import in_database
 from apps.memory.models import MemorySetting, Recollection
-from apps.memory.recall import Memory, Recalled, remember
+from apps.memory.recall import Memory, Recalled, forget_all, forget_one, forget_thread, remember
 from tests.conversations.conftest import Ask, ended
 from tests.scripted_model import ScriptedModel
 from tests.scripted_model import tokens as said_by_the_model
@@ -67,6 +68,32 @@ async def test_a_reply_that_was_stopped_is_remembered(
     await in_database(engine.stop, conversation.pk)
     reply = await ended(turn)
     assert (await remembered(alice))[1:] == [("Assistant", reply.content)]
+
+
+FORGETTING: dict[str, Callable[[Conversation], object]] = {
+    "the question": lambda conversation: forget_one(Recollection.objects.get(thread=thread_of(conversation.pk))),
+    "the conversation": lambda conversation: forget_thread(thread_of(conversation.pk)),
+    "everything": lambda conversation: forget_all(conversation.owner_id),
+}
+
+
+@pytest.mark.parametrize("forgetting", FORGETTING.values(), ids=FORGETTING)
+async def test_a_reply_whose_question_is_forgotten_meanwhile_is_not_remembered(
+    ask: Ask,
+    scripted_model: ScriptedModel,
+    alice: User,
+    conversation: Conversation,
+    forgetting: Callable[[Conversation], object],
+) -> None:
+    turn = await ask("My cello is from 1890.", model="hang-3")
+    await scripted_model.until(lambda: scripted_model.open == 1)
+    await in_database(forgetting, conversation)
+    await in_database(engine.stop, conversation.pk)
+    assert (await ended(turn)).status == Message.Status.STOPPED
+    assert await remembered(alice) == []
+
+    await ended(await ask("My viola is from 1912.", model="say-1"))
+    assert [text for _, text in await remembered(alice)] == ["My viola is from 1912.", said_by_the_model(1)]
 
 
 @pytest.mark.parametrize("script", ["status-500", "drop-3", "mute"])

@@ -204,6 +204,22 @@ def _cut(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
+def _scratch(path: Path) -> None:
+    """Bytes here and there, so that it still opens."""
+    dice = np.random.default_rng(1)
+    with path.open("r+b") as file:
+        for at in dice.integers(8_192, path.stat().st_size - 64, 40):
+            file.seek(int(at))
+            file.write(os.urandom(64))
+
+
+def _misname(path: Path) -> None:
+    """Also what SQLite says of it is no text."""
+    name = b"embedding_metadata_int_value"
+    garbage = path.read_bytes().replace(b"CREATE INDEX " + name, b"CREATE NOTHING".ljust(13 + len(name)))
+    path.write_bytes(garbage.replace(name, b"\xc4" * len(name)))
+
+
 def _fill(store: VectorStore) -> None:
     # More than Chroma keeps in its log before it writes an index.
     dice = np.random.default_rng(1)
@@ -217,6 +233,8 @@ def _fill(store: VectorStore) -> None:
     [
         ("chroma.sqlite3", _garble),
         ("chroma.sqlite3", _cut),
+        ("chroma.sqlite3", _scratch),
+        ("chroma.sqlite3", _misname),
         ("*/header.bin", _garble),
         ("*/data_level0.bin", _garble),
         ("*/data_level0.bin", _cut),

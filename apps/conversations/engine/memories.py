@@ -1,8 +1,8 @@
 """What of a conversation is remembered, and what a question brings back to mind.
 
-Remembered are questions, and replies that are complete or were stopped, on the branch that is read when they end; a
-message that another one took the place of is forgotten. A temporary conversation, and one whose memory is switched off,
-neither remembers nor recalls.
+Remembered are questions, and replies that are complete or were stopped, on the branch that is read when they end,
+unless their question was forgotten meanwhile; a message that another one took the place of is forgotten. A temporary
+conversation, and one whose memory is switched off, neither remembers nor recalls.
 """
 
 from __future__ import annotations
@@ -47,12 +47,13 @@ def remember_reply(reply: Message) -> None:
     """Part of the transaction that ends it; nothing for one that failed, broke off, or is not being read any more."""
     if reply.status not in {Message.Status.COMPLETE, Message.Status.STOPPED}:
         return
+    assert reply.parent_id is not None, "a reply has its question above it"
     conversation = Conversation.objects.filter(pk=reply.conversation_id, head=reply).first()
     if conversation is not None and conversation.is_remembered:
-        _remember(conversation, reply, ASSISTANT)
+        _remember(conversation, reply, ASSISTANT, answers=source_of(reply.parent_id))
 
 
-def _remember(conversation: Conversation, message: Message, speaker: str) -> None:
+def _remember(conversation: Conversation, message: Message, speaker: str, *, answers: str = "") -> None:
     remember(
         conversation.owner_id,
         text=message.content,
@@ -60,6 +61,7 @@ def _remember(conversation: Conversation, message: Message, speaker: str) -> Non
         thread=thread_of(conversation.pk),
         said_at=message.created_at,
         speaker=speaker,
+        answers=answers,
     )
 
 
