@@ -42,7 +42,7 @@ FEW = 1000
 CONNECT_SECONDS = 2.0
 
 _EXPORTER = "opentelemetry.exporter.otlp.proto.grpc.trace_exporter"
-_PREFIX = "vectors-"
+_PREFIX, _UNKNOWN = "vectors-", "nobody knows what"
 # SQLite's busy, read-only, failed I/O, full and cannot open: nothing of which is mended by throwing the store away.
 _PASSING = ("(code: 5)", "(code: 8)", "(code: 10)", "(code: 13)", "(code: 14)", "(code: 778)", "os error")
 
@@ -121,6 +121,10 @@ def _without_exporter() -> None:
     exporter = ModuleType(_EXPORTER)
     exporter.OTLPSpanExporter = None  # type: ignore[attr-defined]
     sys.modules[_EXPORTER] = exporter
+
+
+class _Damaged(Exception):
+    """What is in the embedded store cannot have been put there."""
 
 
 class Store:
@@ -244,8 +248,7 @@ class Store:
     def _embedded(self) -> ClientAPI:
         self._take_lock()
         if not _is_sound(Path(self.place.folder) / "chroma.sqlite3"):
-            shutil.rmtree(self.place.folder, ignore_errors=True)
-            raise VectorsCorrupt("Its database is damaged.")
+            raise _Damaged("Its database is damaged.")
         import chromadb
 
         try:
@@ -293,7 +296,10 @@ class Store:
     def _ours(self) -> dict[str, str]:
         """The names of our collections, with the embedder of each."""
         listed = (each for each in self._connected.list_collections() if each.name.startswith(_PREFIX))
-        return {each.name: str((each.metadata or {}).get("embedder", "nobody knows what")) for each in listed}
+        ours = {each.name: str((each.metadata or {}).get("embedder", _UNKNOWN)) for each in listed}
+        if not self.place.host and _UNKNOWN in ours.values():
+            raise _Damaged("It does not say who made its vectors.")
+        return ours
 
     def _shard(self, owner_id: int) -> Shard:
         """The collection with the vectors of this owner; looked into at its first use, so that loss is noticed."""
@@ -315,9 +321,11 @@ class Store:
     # --- How it fails
 
     def _judged(self, fault: BaseException) -> VectorsError:
-        """What a fault means. Inside an embedded store, most mean that it is corrupt."""
-        said = f"{type(fault).__name__}: {fault}"
-        is_corrupt = type(fault).__name__ in {"InternalError", "PanicException"}
+        """What a fault means. Inside an embedded store, what Chroma itself complains of means that it is corrupt, since
+        what is asked of it never changes."""
+        kind = type(fault)
+        said = f"{kind.__name__}: {fault}"
+        is_corrupt = kind is _Damaged or kind.__module__ == "chromadb.errors" or kind.__name__ == "PanicException"
         self._disconnect()
         if self.place.host or self._lock is None or not is_corrupt or any(code in said for code in _PASSING):
             return VectorsUnavailable(f"Chroma failed. {said}")

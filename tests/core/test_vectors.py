@@ -220,6 +220,11 @@ def _misname(path: Path) -> None:
     path.write_bytes(garbage.replace(name, b"\xc4" * len(name)))
 
 
+def _mislay(path: Path) -> None:
+    """Nothing says any more whose vectors they are."""
+    path.write_bytes(path.read_bytes().replace(b"embedder", b"mbedder?"))
+
+
 def _fill(store: VectorStore) -> None:
     # More than Chroma keeps in its log before it writes an index.
     dice = np.random.default_rng(1)
@@ -235,6 +240,7 @@ def _fill(store: VectorStore) -> None:
         ("chroma.sqlite3", _cut),
         ("chroma.sqlite3", _scratch),
         ("chroma.sqlite3", _misname),
+        ("chroma.sqlite3", _mislay),
         ("*/header.bin", _garble),
         ("*/data_level0.bin", _garble),
         ("*/data_level0.bin", _cut),
