@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import math
 import sys
 
 from apps.accounts import leases
@@ -12,7 +11,7 @@ from apps.conversations import engine
 from apps.core import fulltext, vectors, write_ahead
 from apps.core.keeper import Job, Keeper
 from apps.core.requests import Receive, Scope, Send
-from apps.llm.client import warm_up
+from apps.llm import client
 from apps.memory import extraction, finding, outbox
 from gantry import allocator
 
@@ -27,7 +26,8 @@ TRIM_SECONDS = 30.0
 
 def start() -> None:
     """Begin the housekeeping that happens also when nobody asks; called once, when the server imports us."""
-    warm_up()
+    client.warm_up()
+    finding.warm_up()
     # What was imported stays: the collector need not look at it again and again while answers are written.
     gc.collect()
     gc.freeze()
@@ -45,7 +45,7 @@ def start() -> None:
         Job(TRIM_SECONDS, allocator.trim),
         name="vectors",
     ).start()
-    Keeper(Job(math.inf, finding.warm_up), Job(OUTBOX_SECONDS, extraction.work), name="entities").start()
+    Keeper(Job(OUTBOX_SECONDS, extraction.work), name="entities").start()
     _end_with_daphne()
 
 

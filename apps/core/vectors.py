@@ -68,9 +68,9 @@ T = TypeVar("T")
 Keep = Callable[[Sequence[int]], Collection[int]]
 
 CALL_SECONDS, CLOSE_SECONDS = 30.0, 5.0
-# What a reply that is waited for may lose here, with time left for words; importing Chroma takes longer, and goes on
-# without its first asker.
-SEARCH_SECONDS = 0.5
+# What a reply that is waited for may lose here, with time left for words; and while Chroma is only being opened, which
+# takes longer than anybody would wait, and goes on without its first asker.
+SEARCH_SECONDS, OPENING_SECONDS = 0.5, 0.02
 # What one call may add or delete, so that a search does not wait long behind it.
 BATCH = 25
 # How many times what is wanted is asked for without a filter.
@@ -147,8 +147,8 @@ class VectorStore:
             self._chroma.release()
 
     def _nearest(self, owner_id: int, vector: Vector, limit: int, *, only_theirs: bool) -> list[Match]:
-        found = self._ask("nearest", owner_id, vector, limit, only_theirs, seconds=SEARCH_SECONDS)
-        return cast("list[Match]", found)
+        seconds = SEARCH_SECONDS if self._chroma.is_open else OPENING_SECONDS
+        return cast("list[Match]", self._ask("nearest", owner_id, vector, limit, only_theirs, seconds=seconds))
 
     def _ask(self, verb: str, *arguments: object, seconds: float | None = None) -> object:
         folder = str(Path(settings.DATA_DIR) / "vectors")
@@ -177,6 +177,8 @@ class _Chroma:
     def __init__(self) -> None:
         self._process: _Process | None = None
         self._turn, self._next = threading.Lock(), threading.Lock()
+        # Whether it has answered since it was started.
+        self.is_open = False
         # When the call began that is under way or was given up, until it is answered.
         self._asked_at: float | None = None
         self._is_spoilt = False
@@ -206,7 +208,7 @@ class _Chroma:
         with self._in_turn(CALL_SECONDS):
             if self._process is not None:
                 _idle.append(self._process)
-                self._process = None
+                self._process, self.is_open = None, False
 
     @contextmanager
     def _in_turn(self, seconds: float) -> Iterator[None]:
@@ -242,7 +244,7 @@ class _Chroma:
         if self._asked_at is not None and self._process is not None:
             self._answer(self._process, place, 0.0)
         if self._process is None or not self._process.is_running:
-            self._process = _Process.idle_or_new()
+            self._process, self.is_open = _Process.idle_or_new(), False
         return self._process
 
     def _ask(self, process: _Process, request: tuple[Place, str, Sequence[object]], seconds: float) -> object:
@@ -259,6 +261,7 @@ class _Chroma:
         except (EOFError, OSError):
             answer = self._died(place, process.returncode())
         self._asked_at = None
+        self.is_open = not isinstance(answer, VectorsError)
         return answer
 
     def _died(self, place: Place, returncode: int) -> VectorsError:

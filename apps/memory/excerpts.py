@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from itertools import islice
+from typing import NamedTuple
 
-from apps.memory.words import content_stems
+from apps.memory.words import stems_held
 
 _SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?]+|\n+|$)")
 # What is looked through; the rest of a document would cost more than it tells.
@@ -15,29 +17,39 @@ _SENTENCES = 300
 ELLIPSIS = "…"
 
 
+class Span(NamedTuple):
+    """A stretch of a text."""
+
+    begin: int
+    end: int
+
+
 def excerpt(text: str, stems: Collection[str], length: int) -> str:
     """Consecutive sentences of at most `length` characters in all, those that hold most of the stems; an ellipsis where
     something was left out."""
     if len(text) <= length:
         return text
     sentences = islice(_SENTENCE.finditer(text, 0, _LOOKED_THROUGH), _SENTENCES)
-    spans = [sentence.span() for sentence in sentences] or [(0, length)]
-    wanted = set(stems)
-    holds = [wanted.intersection(content_stems(text[start:end])) for start, end in spans]
-    first = max(range(len(spans)), key=lambda index: (len(_held(holds, spans, index, length)), -index))
-    start, end = spans[first][0], spans[_last(spans, first, length)][1]
-    end = min(end, start + length)
-    return (ELLIPSIS if start else "") + text[start:end].strip() + (ELLIPSIS if end < len(text) else "")
+    spans = [Span(*sentence.span()) for sentence in sentences] or [Span(0, length)]
+    held = stems_held([text[span.begin : span.end] for span in spans], stems)
+    begin, end = _densest(spans, held, length)
+    end = min(end, begin + length)
+    return (ELLIPSIS if begin else "") + text[begin:end].strip() + (ELLIPSIS if end < len(text) else "")
 
 
-def _held(holds: list[set[str]], spans: list[tuple[int, int]], first: int, length: int) -> set[str]:
-    """The stems in the sentences from the first one on that fit together."""
-    return set().union(*holds[first : _last(spans, first, length) + 1])
-
-
-def _last(spans: list[tuple[int, int]], first: int, length: int) -> int:
-    """The last sentence that ends within the length from the first one's beginning; at least the first itself."""
-    last = first
-    while last + 1 < len(spans) and spans[last + 1][1] - spans[first][0] <= length:
-        last += 1
-    return last
+def _densest(spans: Sequence[Span], held: Sequence[Collection[str]], length: int) -> Span:
+    """Of the stretches that are no longer than this, the first that holds most; at least a sentence."""
+    best, most = Span(0, 0), -1
+    within, after = Counter[str](), 0
+    for place, span in enumerate(spans):
+        while after <= place or (after < len(spans) and spans[after].end - span.begin <= length):
+            for stem in held[after]:
+                within[stem] += 1
+            after += 1
+        if len(within) > most:
+            best, most = Span(span.begin, spans[after - 1].end), len(within)
+        for stem in held[place]:
+            within[stem] -= 1
+            if not within[stem]:
+                del within[stem]
+    return best

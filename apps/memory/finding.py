@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ from django.db import connections
 from apps.core import vectors
 from apps.core.fulltext import TextIndex
 from apps.core.vectors import EmbedderMismatch, Match, VectorsError
-from apps.llm.errors import LLMError
 from apps.memory import embedding, ranking, words
 from apps.memory.models import Recollection
 from apps.memory.ranking import CLOSE, REACH, Candidate, Query, Ranked, Term
@@ -48,7 +46,7 @@ _TOTAL_SQL = """
     SELECT COUNT(*) FROM (SELECT 1 FROM memory_recollection WHERE owner_id = %s AND id >= %s LIMIT %s) AS theirs
 """
 _IS_EMBEDDED_SQL = "SELECT EXISTS (SELECT 1 FROM memory_recollection WHERE owner_id = %s AND embedder > '')"
-_OWNED_SQL = "SELECT id FROM memory_recollection WHERE owner_id = %s AND id IN ({ids})"
+_OWNED_SQL = "SELECT {wanted} FROM memory_recollection WHERE owner_id = %s AND id IN ({ids})"
 _NEIGHBOURHOOD_SQL = f"""
     SELECT source, {", ".join(Candidate._fields)} FROM memory_recollection
     WHERE id IN (
@@ -70,32 +68,35 @@ class Found:
 
 
 def warm_up() -> None:
-    """Load what the first question would wait for, where there is anything to find."""
-    if Recollection.objects.exclude(embedder="").exists():
-        _thesaurus()
-        with suppress(VectorsError, LLMError):
-            embedder = embedding.current()
-            embedder.embed(["warm"])
-            vectors.store(embedder.name, embedder.dimension).count()
+    """Load what the first question would wait for; Chroma is opened by the outbox."""
+    _thesaurus()
 
 
-def find(
+def find(user_id: int, question: str, limit: int, *, rank: Rank = ranking.rank) -> Found:
+    """What has to do with the question in this person's memory."""
+    return begin_find(user_id, question, limit, rank=rank)()
+
+
+def begin_find(
     user_id: int, question: str, limit: int, *, rank: Rank = ranking.rank, without_sources: Collection[str] = ()
-) -> Found:
-    """What has to do with the question in this person's memory, leaving out what came from some sources."""
-    total = _total(user_id)
-    if not total:
-        return Found()
+) -> Callable[[], Found]:
+    """Begin to look for it, leaving out what came from some sources; whoever asks has time for something else before
+    they take it."""
     asked = words.ask(question, Recollection.objects.voices(user_id))
     if not asked.stems:
-        return Found()
+        return Found
     awaited_meaning = _begin_meaning(user_id, asked.words)
+    total = _total(user_id)
     terms, holders = _terms(user_id, asked.stems, total)
-    meaning = awaited_meaning()
-    query = Query(terms, meaning.vector, asked.voices, total, meaning.unrelated)
-    seeds = {*ranking.shortlist(query, holders, BY_WORDS), *(match.id for match in meaning.nearest)}
-    ranked = rank(query, _neighbourhood(user_id, seeds, without_sources), limit)
-    return Found(ranked, meaning.is_whole, asked.stems)
+
+    def found() -> Found:
+        meaning = awaited_meaning()
+        query = Query(terms, meaning.vector, asked.voices, total, meaning.unrelated)
+        seeds = {*ranking.shortlist(query, holders, BY_WORDS), *(match.id for match in meaning.nearest)}
+        ranked = rank(query, _neighbourhood(user_id, seeds, without_sources), limit)
+        return Found(ranked, meaning.is_whole, asked.stems)
+
+    return found
 
 
 def begin_find_close(user_id: int, text: str, limit: int) -> Callable[[], Found]:
@@ -174,7 +175,11 @@ def _total(user_id: int, since: int = 0) -> int:
 
 
 def _owned(user_id: int, ids: Sequence[int]) -> set[int]:
-    return {pk for (pk,) in _rows(_OWNED_SQL.format(ids=_listed(ids)), user_id)}
+    """Those that are the person's: mostly all of them, which a number tells quicker than a row for each."""
+    listed = _listed(ids)
+    if _rows(_OWNED_SQL.format(wanted="count(*)", ids=listed), user_id) == [(len(ids),)]:
+        return set(ids)
+    return {pk for (pk,) in _rows(_OWNED_SQL.format(wanted="id", ids=listed), user_id)}
 
 
 def _neighbourhood(user_id: int, seeds: Collection[int], without_sources: Collection[str]) -> list[Candidate]:

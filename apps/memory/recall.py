@@ -15,7 +15,7 @@ from django.db.models import Max
 
 from apps.memory import graph, words
 from apps.memory.excerpts import excerpt
-from apps.memory.finding import Found, begin_find_close, find
+from apps.memory.finding import Found, begin_find, begin_find_close, find
 from apps.memory.graph import KnownFact
 from apps.memory.models import MemorySetting, Recollection, RecollectionQuerySet
 from apps.memory.ranking import Ranked, rank_fitting
@@ -97,8 +97,9 @@ def recall(user_id: int, question: str, *, limit: int = 6, without_sources: Coll
     """
     if not MemorySetting.is_enabled_for(user_id):
         return NOTHING
-    found = find(user_id, question, limit, without_sources=without_sources)
+    awaited = begin_find(user_id, question, limit, without_sources=without_sources)
     facts = [fact for fact in graph.facts_about(user_id, question, FACTS) if fact.source not in without_sources]
+    found = awaited()
     return Recalled(_memories(found), facts, () if found.is_whole else (MEMORY,))
 
 

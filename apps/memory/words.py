@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Set
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -27,6 +27,8 @@ ASKED_MAX = 8_000
 STEMS_ASKED = 64
 
 _PAIRED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+# No word holds it.
+_BETWEEN_PARTS = "\0"
 _WORD = re.compile(rf"(?P<paired>[{_PAIRED}]+)|[^\W_{_PAIRED}]+")
 _NAMED_WORD = re.compile(r"[^\W_]+(?:['\u2019]s\b)?")
 _CONTRACTION = re.compile(r"(?:\b(?:ai|ca|sha|wo))?n't\b|'(?:s|m|d|re|ve|ll)\b")
@@ -37,6 +39,7 @@ _SPEAKER = re.compile(r"\s*(?P<name>[^\W\d_][\w.'\u2019-]*(?: [\w.'\u2019-]+){0,
 # Of the questions' language, whatever the server's locale.
 _MONTHS = "january february march april may june july august september october november december".split()  # noqa: SIM905
 _MONTH = f"(?P<month>{'|'.join(_MONTHS)})"
+_DIGIT, _NOT_ASCII = re.compile(r"\d"), re.compile(r"[^\x00-\x7f]+")
 _ORDINAL = re.compile(r"\b(\d{1,2})(?:st|nd|rd|th)\b")
 _DAY_OF_MONTH = re.compile(rf"\b(?P<day>\d{{1,2}}) (?:of )?{_MONTH}\b")
 _MONTH_AND_DAY = re.compile(rf"\b{_MONTH} (?P<day>\d{{1,2}})\b")
@@ -111,7 +114,21 @@ def ask(question: str, voices: Collection[str]) -> Question:
 
 def content_stems(text: str) -> Iterator[str]:
     """The stems of its words in order, stop words left out."""
-    return (stem(word[:WORD_MAX]) for word in _words(text) if word not in _STOP_WORDS)
+    return _stems(_spelled_out(fold(text)))
+
+
+def stems_held(parts: Sequence[str], wanted: Collection[str]) -> list[set[str]]:
+    """Of the wanted stems, those that each part of a text holds.
+
+    Quick, since most parts hold none: a stem without its last letter begins every word that it is of, but for a few
+    such as `dying`.
+    """
+    beginnings = {stem[:-1] or stem for stem in wanted}
+    whole = _spelled_out(fold(_BETWEEN_PARTS.join(part.replace(_BETWEEN_PARTS, " ") for part in parts)))
+    return [
+        set(wanted).intersection(_stems(part)) if any(each in part for each in beginnings) else set()
+        for part in whole.split(_BETWEEN_PARTS)
+    ]
 
 
 @lru_cache(maxsize=1_000)
@@ -130,15 +147,24 @@ def stem(word: str) -> str:
 
 def fold(text: str) -> str:
     """Without case, accents and typographic apostrophes."""
-    text = text.casefold().replace("\u2019", "'")
-    if text.isascii():
-        return text
-    apart = unicodedata.normalize("NFKD", text)
+    return _NOT_ASCII.sub(_bare, text.casefold().replace("\u2019", "'"))
+
+
+def _bare(characters: re.Match[str]) -> str:
+    apart = unicodedata.normalize("NFKD", characters[0])
     return unicodedata.normalize("NFC", "".join(each for each in apart if unicodedata.category(each)[0] != "M"))
 
 
 def _words(text: str) -> Iterator[str]:
-    for match in _WORD.finditer(_spelled_out(fold(text))):
+    return _words_of(_spelled_out(fold(text)))
+
+
+def _stems(spelled_out: str) -> Iterator[str]:
+    return (stem(word[:WORD_MAX]) for word in _words_of(spelled_out) if word not in _STOP_WORDS)
+
+
+def _words_of(spelled_out: str) -> Iterator[str]:
+    for match in _WORD.finditer(spelled_out):
         if match["paired"] and len(match[0]) > 1:
             yield from map("".join, zip(match[0], match[0][1:], strict=False))
         else:
@@ -147,10 +173,15 @@ def _words(text: str) -> Iterator[str]:
 
 def _spelled_out(text: str) -> str:
     """Folded text, with one word for what is one: `f#` is `fsharp`; a day of a month is the month and `may3` too."""
-    text = _ORDINAL.sub(r"\1", _CONTRACTION.sub(" ", text))
-    for date_words in (_DAY_OF_MONTH, _MONTH_AND_DAY):
-        text = date_words.sub(r"\g<month> \g<month>\g<day>", text)
-    return _SIGN.sub(lambda sign: _SIGN_NAMES[sign[0]], text)
+    if "'" in text:
+        text = _CONTRACTION.sub(" ", text)
+    if _DIGIT.search(text):
+        text = _ORDINAL.sub(r"\1", text)
+        for date_words in (_DAY_OF_MONTH, _MONTH_AND_DAY):
+            text = date_words.sub(r"\g<month> \g<month>\g<day>", text)
+    if any(sign in text for sign in _SIGN_NAMES):
+        text = _SIGN.sub(lambda sign: _SIGN_NAMES[sign[0]], text)
+    return text
 
 
 def _name_words(name: str) -> set[str]:

@@ -40,7 +40,7 @@ def folder(tmp_path: Path, settings: Settings) -> Path:
 @pytest.fixture
 def opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Stores as a process opens them; all are closed with the test. A search waits for them to be open."""
-    monkeypatch.setattr(vectors, "SEARCH_SECONDS", 30.0)
+    monkeypatch.setattr(vectors, "OPENING_SECONDS", 30.0)
     stores: list[VectorStore] = []
 
     def opening(embedder: str = "compass") -> VectorStore:
@@ -378,7 +378,7 @@ def test_nobody_waits_for_chroma_itself(opened: Open, monkeypatch: pytest.Monkey
     assert time.monotonic() - began < 0.1
     if call == "waits":
         process.resume()
-    monkeypatch.setattr(vectors, "SEARCH_SECONDS", 30.0)
+    monkeypatch.setattr(vectors, "OPENING_SECONDS", 30.0)
     monkeypatch.setattr(vectors, "CALL_SECONDS", 30.0)
     assert _eventually(lambda: near(store, ALICE)) == [1]
     assert (process_of(store) == process) == (call == "waits")

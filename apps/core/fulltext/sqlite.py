@@ -12,6 +12,7 @@ does that, in steps that each hold the write lock for some milliseconds; `<name>
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from apps.core.fulltext.query import TOKENIZERS, Query, Term
 from apps.core.triggers import Definition, Trigger
 
 _ID_BITS = 40
+_PK = f"rowid & {(1 << _ID_BITS) - 1}"
 _STEP_PAGES = 100
 _STEP_SECONDS = 0.01
 
@@ -78,24 +80,33 @@ def _remove(index: IndexDefinition) -> str:
 
 def ranked(index: IndexDefinition, owner_id: int, query: Query, among: int) -> list[tuple[int, float]]:
     """The newest matches with their BM25."""
-    return _ask(f"-bm25({index.name})", index, owner_id, (_match(query), among))
+    sql = "SELECT json_group_array(json_array(pk, score)) FROM ({matches})"
+    matches = _matches(index, f"{_PK} AS pk, -bm25({index.name}) AS score")
+    return [(pk, score) for pk, score in _ask(sql.format(matches=matches), owner_id, _match(query), among)]
 
 
 def newest(index: IndexDefinition, owner_id: int, term: Term, limit: int) -> list[int]:
     """The newest matches of one term."""
-    return [pk for pk, _ in _ask("0.0", index, owner_id, (_match(Query([term], "any")), limit))]
+    sql = "SELECT json_group_array(pk) FROM ({matches})"
+    return _ask(sql.format(matches=_matches(index, f"{_PK} AS pk")), owner_id, match([term]), limit)
 
 
-def _ask(score: str, index: IndexDefinition, owner_id: int, wanted: tuple[str, int]) -> list[tuple[int, float]]:
-    name, (match, limit) = index.name, wanted
-    sql = f"""
-        SELECT rowid & {(1 << _ID_BITS) - 1}, {score} FROM {name}
+def _matches(index: IndexDefinition, columns: str) -> str:
+    name = index.name
+    return f"""
+        SELECT {columns} FROM {name}
         WHERE {name} MATCH %s AND rowid BETWEEN %s AND %s ORDER BY rowid DESC LIMIT %s
     """
+
+
+def _ask(sql: str, owner_id: int, match: str, limit: int) -> list[Any]:
+    """All that is found, in one row: between any two of them another thread may take the interpreter for a while, so
+    that a thousand take as long as a page does."""
     first = owner_id << _ID_BITS
     with connection.cursor() as cursor:
         cursor.execute(sql, [match, first, first + (1 << _ID_BITS) - 1, limit])
-        return list(cursor.fetchall())
+        found: list[Any] = json.loads(cursor.fetchone()[0])
+        return found
 
 
 def _match(query: Query) -> str:
