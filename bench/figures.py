@@ -28,7 +28,7 @@ STANDARDS = {
     "token_delay_p50": Standard("ms"),
     "token_delay_p99": Standard("ms"),
     "cpu_per_1000_tokens": Standard("ms", floor=350, aim=200),
-    "resident": Standard("MB", floor=150, aim=120),
+    "resident": Standard("MB", floor=300, aim=250),
     "tokens_lost": Standard("tokens", floor=0, over_rounds=max),
     "tokens_doubled": Standard("tokens", floor=0, over_rounds=max),
     "frames_out_of_order": Standard("frames", floor=0, over_rounds=max),

@@ -2,8 +2,8 @@
 
 One person says very much, which is remembered and embedded while the product runs. Then they ask in new conversations,
 in turn with memory and without: a figure is how much later the first token comes with it, as the difference of the two
-medians. Beside it stands what the web process and the one that has Chroma for it hold in memory together, with 5,000
-vectors and with all.
+medians. Beside it stands what the web process holds in memory with 5,000 vectors and with all; and, under `raw`, the
+process that has Chroma for it, and both together.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ class Resident:
     chroma: float
 
     def sample(self, figure: str) -> Sample:
-        """Both together: the one would not be there without the other."""
-        return Sample(figure, self.web + self.chroma, {"web": self.web, "chroma": self.chroma})
+        """Of the web process; beside it what it would not be without."""
+        return Sample(figure, self.web, {"chroma": self.chroma, "together": self.web + self.chroma})
 
 
 def _resident(

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import BigIntegerField, CharField
 
+from apps.core.prepared import PreparedValues, Slot
 from apps.memory import graph, words
 from apps.memory.excerpts import excerpt
 from apps.memory.finding import Found, begin_find, begin_find_close, find
@@ -63,14 +64,14 @@ def remember(
     if not text.strip() or not MemorySetting.is_enabled_for(user_id) or (answers and not _holds(user_id, answers)):
         return
     said = words.analyse(text, said_at.date(), speaker)
-    last = Recollection.objects.filter(thread=thread).aggregate(last=Max("position"))["last"]
+    last = _LAST_POSITION.all(thread=thread)
     Recollection.objects.bulk_create(
         [
             Recollection(
                 owner_id=user_id,
                 source=source,
                 thread=thread,
-                position=0 if last is None else last + 1,
+                position=last[0][0] + 1 if last else 0,
                 speaker=speaker,
                 text=text,
                 said_at=said_at,
@@ -85,8 +86,23 @@ def remember(
 
 def _holds(user_id: int, source: str) -> bool:
     """Whether this is remembered; whoever is about to forget it waits for the running transaction."""
-    rows = Recollection.objects.filter(owner_id=user_id, source=source)
-    return bool(rows.select_for_update(no_key=True).values_list("pk"))
+    return bool(_HELD.all(owner=user_id, source=source))
+
+
+_LAST_POSITION = PreparedValues(
+    lambda: (
+        Recollection.objects.filter(thread=Slot("thread", CharField()))
+        .order_by("-position")
+        .values_list("position")[:1]
+    )
+)
+_HELD = PreparedValues(
+    lambda: (
+        Recollection.objects.filter(owner=Slot("owner", BigIntegerField()), source=Slot("source", CharField()))
+        .select_for_update(no_key=True)
+        .values_list("pk")
+    )
+)
 
 
 def recall(user_id: int, question: str, *, limit: int = 6, without_sources: Collection[str] = ()) -> Recalled:
