@@ -384,6 +384,17 @@ def test_nobody_waits_for_chroma_itself(opened: Open, monkeypatch: pytest.Monkey
     assert (process_of(store) == process) == (call == "waits")
 
 
+def test_a_search_does_not_wait_for_chroma_to_be_opened(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fill(opened())
+    store = opened()
+    monkeypatch.setattr(vectors, "OPENING_SECONDS", 0.001)
+    monkeypatch.setattr(vectors, "SEARCH_SECONDS", 30.0)
+    with pytest.raises(VectorsUnavailable):
+        near(store, ALICE)
+    assert store.count() == 1_200
+    assert len(near(store, ALICE)) == 10
+
+
 def test_a_search_goes_between_two_parts_of_what_is_added(opened: Open) -> None:
     store = opened()
     store.add(ALICE, {0: EAST})

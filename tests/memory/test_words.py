@@ -18,6 +18,7 @@ from apps.memory.words import (
     content_stems,
     fold,
     speaker_and_said,
+    stems_held,
 )
 
 DAY = date(2024, 5, 3)
@@ -62,6 +63,12 @@ def test_notes_and_languages_keep_their_signs() -> None:
 
 def test_stems_hold_nothing_that_an_index_would_cut() -> None:
     assert all(stem.isalnum() for stem in said("snake_case x.y(z) a-b 'quoted' 50% <b>bold</b> \x00 e=mc²"))
+
+
+def test_which_parts_of_a_text_hold_what_is_wanted() -> None:
+    parts = ["He hopes\0 for C# on 3 May. ", "Nothing.", "Ögödei's HOPE, 日本語"]
+    wanted = ["hope", "csharp", "may3", "ogodei", "本語", "dog"]
+    assert stems_held(parts, wanted) == [{"hope", "csharp", "may3"}, set(), {"hope", "ogodei", "本語"}]
 
 
 def test_the_day_is_found_as_a_question_would_say_it() -> None:
