@@ -187,7 +187,7 @@ class _Chroma:
         """The answer, if it is there in time. While an earlier call hangs, VectorsUnavailable at once."""
         self._refuse_if_it_hangs()
         with self._in_turn(seconds):
-            process = self._ready(place)
+            process = self._ready(place, seconds)
             if self._is_spoilt:
                 self._ask(process, (place, "discard", ()), CALL_SECONDS)
                 self._is_spoilt = False
@@ -239,10 +239,10 @@ class _Chroma:
         elif waited > SEARCH_SECONDS:
             raise VectorsUnavailable("Chroma does not answer.")
 
-    def _ready(self, place: Place) -> _Process:
+    def _ready(self, place: Place, seconds: float) -> _Process:
         """The process, once it has answered what was given up; a new one where there is none any more."""
         if self._asked_at is not None and self._process is not None:
-            self._answer(self._process, place, 0.0)
+            self._answer(self._process, place, seconds)
         if self._process is None or not self._process.is_running:
             self._process, self.is_open = _Process.idle_or_new(), False
         return self._process

@@ -375,7 +375,8 @@ def test_nobody_waits_for_chroma_itself(opened: Open, monkeypatch: pytest.Monkey
     began = time.monotonic()
     with pytest.raises(VectorsUnavailable):
         near(store, ALICE)
-    assert time.monotonic() - began < 0.1
+    # Where it was given up another one is begun, for as long as anybody waits.
+    assert time.monotonic() - began < (0.1 if call == "waits" else 0.3)
     if call == "waits":
         process.resume()
     monkeypatch.setattr(vectors, "OPENING_SECONDS", 30.0)
