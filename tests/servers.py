@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,8 +22,10 @@ START_SECONDS = 30
 class Product:
     """One web process over a data folder. Use it as a context manager; it is ended with it."""
 
-    def __init__(self, data_dir: Path, *, tabby_host: str, **environment: str) -> None:
+    def __init__(self, data_dir: Path, *, tabby_host: str, within: Sequence[str] = (), **environment: str) -> None:
         self.data_dir = data_dir
+        # A command that runs the web process, such as one that gives it a file system of its own.
+        self.within = within
         self.environment = {
             "PATH": os.environ["PATH"],
             "SECRET_KEY": "only-for-tests-" + "x" * 40,
@@ -46,7 +49,7 @@ class Product:
         """Listen on a free port; returns once it answers."""
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "gantry.serve", "--port", str(port)]
+        command = [*self.within, sys.executable, "-m", "gantry.serve", "--port", str(port)]
         self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, text=True)
         self._await_answer()
         return self
