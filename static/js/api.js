@@ -30,11 +30,12 @@ function reach(path, options) {
   });
 }
 
-/** A request under /api. Resolves to the response, throws `Refused` or `Unreachable`. */
+/** A request under /api. Resolves to the response, throws `Refused` or `Unreachable`. What deletes outlives the page. */
 export async function request(method, path, body, { accept = "application/json" } = {}) {
   const headers = { Accept: accept, "X-CSRFToken": cookie("csrftoken") };
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const response = await reach(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  const content = body === undefined ? undefined : JSON.stringify(body);
+  const response = await reach(path, { method, headers, body: content, keepalive: method === "DELETE" });
   if (response.status === 401) signIn();
   if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
   return response;

@@ -2,7 +2,7 @@
 
 import { Unreachable, api } from "./api.js";
 import { copyOf } from "./markup.js";
-import { UNDO_FOR, notice, sayWhy } from "./notices.js";
+import { notice, sayWhy, unlessUndone } from "./notices.js";
 import { Socket } from "./socket.js";
 import { forget } from "./store.js";
 
@@ -152,28 +152,28 @@ async function archive(id, isArchived) {
   if (await notice(words, { action: "Undo" })) await change(id, { archived: !isArchived });
 }
 
-/** Nothing is sent while there is time to undo; a page that is left meanwhile has deleted nothing. */
+/** Nothing is sent while there is time to undo. What is gone already is deleted. */
 async function remove(id, title) {
   const row = rowOf(id);
   const wasShown = shownId === id;
   leaving.add(id);
   if (row) row.hidden = true;
   if (wasShown) visit("/");
-  const undone = await notice(`“${title || UNTITLED}” will be deleted.`, { action: "Undo", milliseconds: UNDO_FOR });
-  if (undone || !leaving.has(id)) {
-    leaving.delete(id);
-    if (undone && wasShown) visit(`/c/${id}`);
-    return reload();
-  }
+  const send = () => api("DELETE", path(id)).catch((error) => {
+    if (error.status !== 404) throw error;
+  });
+  let undone = false;
   try {
-    await api("DELETE", path(id));
-    drop(rowOf(id));
+    undone = await unlessUndone(`“${title || UNTITLED}” will be deleted.`, send);
   } catch (error) {
     if (rowOf(id)) rowOf(id).hidden = false;
-    if (error.status !== 404) throw error;
+    throw error;
   } finally {
     leaving.delete(id);
   }
+  if (!undone) return drop(rowOf(id));
+  if (wasShown) visit(`/c/${id}`);
+  return reload();
 }
 
 function visit(address) {
@@ -183,9 +183,6 @@ function visit(address) {
   link.click();
   link.remove();
 }
-
-// A browser may wake a page that was left, and its clocks with it.
-addEventListener("pagehide", () => leaving.clear());
 
 const actions = {
   rename,

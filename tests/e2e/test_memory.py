@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.launcher.conftest import NO_MODEL
+from tests.scripted_model import PATIENCE
 from tests.servers import EMAIL, PASSWORD, Product
 
 pytestmark = pytest.mark.e2e
@@ -50,9 +52,18 @@ def remembered(product: Product) -> list[str]:
     return [memory["text"] for memory in product.sign_in().get("/api/memory").json()["memories"]]
 
 
+def until(is_so: Callable[[], bool]) -> None:
+    """Nothing announces what the server did for a page that is gone."""
+    ends = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < ends, "it does not come about"
+        time.sleep(0.05)
+
+
 def forget(page: Page, text: str) -> None:
-    page.get_by_role("button", name=f"Forget “{text}").click()
-    expect(page.get_by_text(text)).to_be_hidden()
+    button = page.get_by_role("button", name=f"Forget “{text}")
+    button.click()
+    expect(button).to_be_hidden()
 
 
 def test_what_is_forgotten_can_be_undone_until_the_server_is_asked(product: Product, page: Page) -> None:
@@ -80,7 +91,7 @@ def test_what_is_forgotten_can_be_undone_until_the_server_is_asked(product: Prod
     expect(page.get_by_text("The rent")).to_have_count(0)
 
 
-def test_a_search_narrows_the_list_and_a_page_that_is_left_has_forgotten_nothing(product: Product, page: Page) -> None:
+def test_a_search_narrows_the_list_and_a_page_that_is_left_forgets_at_once(product: Product, page: Page) -> None:
     sign_in(page, product)
     page.evaluate(MARK)
     page.get_by_label("Search what is remembered").fill("rent")
@@ -88,9 +99,32 @@ def test_a_search_narrows_the_list_and_a_page_that_is_left_has_forgotten_nothing
     expect(page).to_have_url(re.compile(r"\?q=rent"))
     assert page.evaluate("window.wasNotReloaded === true")
     forget(page, "The rent is due on Monday.")
+    expect(page.get_by_text("“The rent is due on Monday.” will be forgotten.")).to_be_visible()
     page.goto(f"{product.url}/settings")
     page.get_by_role("link", name="Open memory").click()
-    expect(page.get_by_text("The rent is due on Monday.")).to_be_visible()
+    expect(page.get_by_text("2 memories, the newest first.")).to_be_visible()
+    expect(page.get_by_text("The rent is due on Monday.")).to_have_count(0)
+    assert remembered(product) == ["Ben lives in Basel.", "Anna plays the cello."]
+
+
+def test_what_is_forgotten_on_a_page_that_is_closed_is_forgotten(product: Product, page: Page) -> None:
+    sign_in(page, product)
+    forget(page, "The rent is due on Monday.")
+    forget(page, "Ben lives in Basel.")
+    page.close(run_before_unload=True)
+    until(lambda: remembered(product) == ["Anna plays the cello."])
+
+
+def test_a_conversation_that_is_deleted_on_a_page_that_is_left_is_deleted(product: Product, page: Page) -> None:
+    sign_in(page, product, "/")
+    page.get_by_role("complementary", name="Sidebar").get_by_role("link", name="Money").click()
+    page.get_by_role("button", name="Conversation menu").click()
+    menu = page.get_by_role("group", name="Conversation", exact=True)
+    menu.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text("“Money” will be deleted.")).to_be_visible()
+    page.goto(f"{product.url}/settings")
+    conversations = product.sign_in().get("/api/chat/conversations").json()
+    assert [conversation["title"] for conversation in conversations] == ["The band"]
 
 
 def test_from_the_graph_to_a_fact_to_the_message_that_told_it(product: Product, page: Page) -> None:

@@ -1,10 +1,11 @@
-// Forgetting one memory: it leaves the list at once, and the server is asked when the time to undo has run out. Then what
-// the page counts is counted anew. A page that is left meanwhile has forgotten nothing.
+// Forgetting one memory: it leaves the list at once, and the server is asked when the time to undo has run out, or the
+// page is left. Then what the page counts is counted anew.
 
 import { api, part, quiet } from "../api.js";
-import { UNDO_FOR, notice, sayWhy } from "../notices.js";
+import { sayWhy, unlessUndone } from "../notices.js";
 import { wordTimes } from "../time.js";
 
+const BEGINNING = 60; // characters of a memory that tell it from others
 const leaving = new Set(); // ids under an undo bar
 let recounts = 0;
 
@@ -24,13 +25,18 @@ async function forget(row) {
   leaving.add(id);
   goOn(row);
   row.hidden = true;
-  const undone = await notice("One memory will be forgotten.", { action: "Undo", milliseconds: UNDO_FOR });
+  let undone = false;
   try {
-    if (!undone && leaving.has(id)) await ask(id);
+    undone = await unlessUndone(`“${beginning(row)}” will be forgotten.`, () => ask(id));
   } finally {
     leaving.delete(id);
     comeBack(rowOf(id), undone);
   }
+}
+
+function beginning(row) {
+  const text = row.querySelector(".said").textContent;
+  return text.length > BEGINNING ? `${text.slice(0, BEGINNING).trimEnd()}…` : text;
 }
 
 /** The server forgets; what it has forgotten already is forgotten. */
@@ -81,6 +87,4 @@ function settle(fetched) {
 
 document.addEventListener("htmx:afterSettle", ({ target }) => settle(target));
 
-// A browser may wake a page that was left, and its clocks with it.
-addEventListener("pagehide", () => leaving.clear());
 wordTimes();
