@@ -254,6 +254,36 @@ def test_a_session_at_an_impossible_time_is_refused(browser: Client, repo: Repo,
     assert not RecordingSession.objects.exists()
 
 
+TO_COME = "This time is in the future."
+TURNED_AROUND = "The end is before the beginning."
+
+
+@pytest.mark.parametrize(
+    ("started_at", "ended_at", "refused"),
+    [
+        ("2025-03-01T11:30", "2025-03-01T11:29", {"ended_at": TURNED_AROUND}),
+        ("2025-03-01T11:30", "2099-03-01T11:30", {"ended_at": TO_COME}),
+        ("2099-03-01T11:30", "2099-03-01T12:30", {"started_at": TO_COME, "ended_at": TO_COME}),
+        ("2099-03-01T11:30", "2025-03-01T11:30", {"started_at": TO_COME}),
+    ],
+)
+def test_a_session_that_cannot_be_over_is_not_written_down(
+    browser: Client, repo: Repo, started_at: str, ended_at: str, refused: dict[str, str]
+) -> None:
+    times = {"started_at": started_at, "ended_at": ended_at}
+    response = browser.post(page_of(repo, "log"), times | {"intent": "Kept words"})
+    assert response.status_code == 422
+    html = response.content.decode()
+    assert dict(re.findall(r'<ul class="errorlist" id="log-(\w+)_error"><li>([^<]*)</li></ul>', html)) == refused
+    assert "Kept words" in html
+    assert not RecordingSession.objects.exists()
+
+
+def test_a_session_of_no_length_is_written_down(browser: Client, repo: Repo) -> None:
+    times = {"started_at": "2025-03-01T10:00", "ended_at": "2025-03-01T10:00"}
+    assert browser.post(page_of(repo, "log"), times).status_code == 302
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
