@@ -325,6 +325,23 @@ def test_a_token_that_opens_nothing_is_not_stored(stranger: Terminal, studio: St
     assert not stranger.config.exists()
 
 
+def test_a_usual_repo_that_is_not_there_is_said_at_once_and_nothing_is_stored(
+    stranger: Terminal, studio: Studio
+) -> None:
+    ended = stranger.type("login", "--url", studio.url, "--repo", "alice/none", given=TOKEN)
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert ended.stderr == "gantry: There is no repo alice/none, or it is not yours to see.\n"
+    assert not stranger.config.exists()
+    stranger.good("login", "--url", studio.url, "--repo", "alice/demo", given=TOKEN)
+    assert json.loads(stranger.config.read_text())["repo"] == "alice/demo"
+
+
+def test_a_usual_repo_from_before_is_no_hindrance_to_signing_in(alice: Terminal, studio: Studio) -> None:
+    studio.repos.clear()
+    alice.good("login", "--url", studio.url, given=TOKEN)
+    assert json.loads(alice.config.read_text())["repo"] == "alice/album"
+
+
 @pytest.mark.parametrize("url", ["gantry.example.org", "ftp://example.org", "http://", "http://h:99999", "http://u@h"])
 def test_what_is_no_address_is_refused(stranger: Terminal, url: str) -> None:
     ended = stranger.type("login", "--url", url, given=TOKEN)
