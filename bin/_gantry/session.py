@@ -51,7 +51,7 @@ def _login(asked: argparse.Namespace) -> int:
     before = _known_before()
     url = asked.url or before.url
     if not url:
-        raise Misused("Which server? bin/gantry session login --url https://…")
+        raise Misused("Which server? bin/gantry session login --url https://… names it.")
     signed_in = Credentials(url, _read_token(asked.token_file), asked.repo or before.repo)
     server = Server(signed_in.url, signed_in.token)
     name = server.whoami()

@@ -165,6 +165,22 @@ def test_times_without_an_offset_are_local_and_others_exact(alice: Terminal, stu
     assert studio.sessions[key]["endedAt"] == "2026-01-31T21:30:00.500000+00:00"
 
 
+@pytest.mark.parametrize(
+    ("ended_at", "length"),
+    [
+        ("2026-01-31T21:05:09+00:00", "  1:05:09"),
+        ("2026-02-01T20:00:00+00:00", " 24:00:00"),
+        ("2026-02-05T21:05:09.75+00:00", "121:05:09"),
+        (None, "     live"),
+    ],
+)
+def test_how_long_a_session_took_is_said_in_hours_as_on_the_pages(
+    alice: Terminal, studio: Studio, ended_at: str | None, length: str
+) -> None:
+    key = studio.begin(EARLIER, ended_at=ended_at)
+    assert alice.good("list") == f"2026-01-31 21:00  {length:>9}  {'':<40}  {key}"
+
+
 def test_the_list_goes_on_over_pages_as_far_as_asked(alice: Terminal, studio: Studio) -> None:
     begins = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(230)]
     keys = [studio.begin(begin.isoformat(), ended_at=begin.isoformat()) for begin in begins]
@@ -290,6 +306,36 @@ def test_each_way_to_fail_has_its_status_and_its_sentence(
     assert sentence in ended.stderr
     assert ended.stdout == ""
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "env"),
+    [
+        (("start", "--at", "soon"), {}),
+        (("stop", "--session", "yesterday"), {}),
+        (("stop",), {}),
+        (("stop", "--session", "0"), {}),
+        (("list",), {"GANTRY_TOKEN": "ended"}),
+        (("list",), {"GANTRY_URL": "https://other.example.org"}),
+        (("list",), {"GANTRY_URL": "gantry"}),
+        (("list",), {"XDG_CONFIG_HOME": "/nowhere"}),
+        (("login",), {"XDG_CONFIG_HOME": "/nowhere"}),
+    ],
+)
+def test_what_is_said_are_whole_sentences(
+    alice: Terminal, studio: Studio, words: tuple[str, ...], env: dict[str, str]
+) -> None:
+    studio.begin(EARLIER), studio.begin("2026-01-31T21:00:00+00:00")
+    ended = alice.type(*words, **env)
+    assert ended.returncode
+    assert ended.stderr.endswith(".\n"), ended.stderr
+    assert not re.search(r"(https?://\S*|sha256:\w+|')\.\n$", ended.stderr.replace("https://gantry.example.org", ""))
+
+
+def test_a_command_that_is_said_can_be_copied_up_to_the_words_around_it(alice: Terminal, studio: Studio) -> None:
+    alice.config.write_text("{")
+    for said in (alice.type("list").stderr, alice.type("list", GANTRY_URL=studio.url).stderr):
+        assert "bin/gantry session login --url https://… " in said
 
 
 def test_each_status_is_documented() -> None:
