@@ -172,3 +172,18 @@ def test_a_secret_that_is_shown_once_is_copied_by_its_button(
         expect(page.locator(".secret .copy.is-done")).to_be_visible()
         assert shown
         assert page.evaluate("navigator.clipboard.readText()") == shown
+
+
+@pytest.mark.parametrize("keys", ["Control+Enter", "Meta+Enter"])
+def test_a_note_is_sent_from_the_keyboard(product: Product, page: Page, keys: str) -> None:
+    make_a_repo_for_two(page, product)
+    start_a_session(page, "Vocals")
+    note = page.get_by_label("Add a note")
+    note.fill("Take one")
+    note.press("Enter")
+    note.press_sequentially("was flat")
+    expect(note).to_have_value("Take one\nwas flat")
+    note.press(keys)
+    expect(page.locator("#notes")).to_contain_text("was flat")
+    expect(note).to_have_value("")
+    expect(note).to_be_focused()
