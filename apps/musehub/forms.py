@@ -161,9 +161,13 @@ class _About(_Form):
 
 
 class StartForm(_About):
-    """Start a session now."""
+    """Start a session now; in the popover that it opens in, the first field has the focus."""
 
     prefix_of_ids = "start-"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["intent"].widget.attrs["autofocus"] = True
 
 
 class LogForm(_About):

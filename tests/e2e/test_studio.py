@@ -63,8 +63,12 @@ def make_a_repo_for_two(page: Page, product: Product) -> None:
 
 
 def start_a_session(page: Page, intent: str) -> None:
-    page.get_by_role("button", name="Start a session").click()
     form = page.locator("#start")
+    page.get_by_role("button", name="Start a session").click()
+    expect(form.get_by_label("What it is about")).to_be_focused()
+    form.get_by_role("button", name="Cancel").click()
+    expect(form).to_be_hidden()
+    page.get_by_role("button", name="Start a session").click()
     form.get_by_label("What it is about").fill(intent)
     form.get_by_label("Who is there").fill("Ann\nBen")
     page.get_by_role("button", name="Start now").click()

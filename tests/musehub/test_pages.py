@@ -215,6 +215,23 @@ def test_what_is_written_on_a_page_is_text(browser: Client, repo: Repo, alice: U
         assert not re.search("<img[^>]*onerror", html_of(browser, path))
 
 
+@pytest.mark.parametrize(("parts", "name"), [((), "start"), (("settings",), "delete-repo")])
+def test_what_opens_over_a_page_has_the_focus_in_it_and_a_way_back(
+    browser: Client, repo: Repo, parts: tuple[str, ...], name: str
+) -> None:
+    html = html_of(browser, page_of(repo, *parts))
+    (cancel,) = find(html, "button", popovertarget=name, popovertargetaction="hide")
+    assert cancel.text == "Cancel"
+    (focused,) = [each for tag in ("input", "button") for each in find(html, tag) if "autofocus" in each.attributes]
+    assert focused.attributes.get("id") == "start-intent" if name == "start" else focused["popovertarget"] == name
+
+
+def test_a_refused_start_is_part_of_the_page_and_cannot_be_closed(browser: Client, repo: Repo) -> None:
+    html = browser.post(page_of(repo, "start"), {"intent": "x" * 10_001}).content.decode()
+    assert "popover" not in find(html, "div", id="start")[0].attributes
+    assert not find(html, "button", popovertarget="start", popovertargetaction="hide")
+
+
 # --- A session
 
 
