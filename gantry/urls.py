@@ -7,8 +7,10 @@ import sys
 from django.contrib import admin
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.templatetags.static import static
 from django.urls import include, path
 from django.views import defaults
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from apps.core.errors import DatabaseUnreachable
@@ -18,6 +20,8 @@ admin.site.site_header = admin.site.site_title = "Nebulus Gantry"
 
 urlpatterns = [
     path("health", health),
+    # Asked for by browsers on pages that name no icon: the API's, the admin's, those of errors.
+    path("favicon.ico", RedirectView.as_view(url=static("img/icon.svg"), http_method_names=["get", "head"])),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema", http_method_names=["get", "head"])),
     path("api/auth/", include("apps.accounts.api_urls")),

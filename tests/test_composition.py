@@ -344,6 +344,16 @@ def test_static_files_are_served_without_debug_and_nothing_beside_them(client: C
 
 
 @pytest.mark.django_db
+def test_who_asks_for_an_icon_without_being_told_where_is_led_to_that_of_the_pages(client: Client) -> None:
+    linked = re.search(r'<link rel="icon" href="([^"]+)"', client.get("/login", follow=True).content.decode())
+    assert linked
+    response = client.get("/favicon.ico")
+    assert (response.status_code, response["Location"]) == (302, linked[1])
+    assert status_of(client, response["Location"]) == 200
+    assert client.post("/favicon.ico").status_code == 405
+
+
+@pytest.mark.django_db
 def test_there_is_a_migration_for_every_model() -> None:
     call_command("makemigrations", "--check", "--dry-run", verbosity=0)
 

@@ -72,6 +72,20 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # not subscriptable
         fixed = list(super().get_readonly_fields(request, obj))
         return [*fixed, "role", "is_active"] if obj is not None and obj == request.user else fixed
 
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: User | None = None,
+    ) -> HttpResponse:
+        """Titled by the address, as the list has it: an account's own text names nobody, for the log keeps it."""
+        if obj is not None:
+            context["subtitle"] = obj.email
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool) -> None:
         """A new account gets its username here."""
         if change:

@@ -161,9 +161,13 @@ class _About(_Form):
 
 
 class StartForm(_About):
-    """Start a session now."""
+    """Start a session now; in the popover that it opens in, the first field has the focus."""
 
     prefix_of_ids = "start-"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["intent"].widget.attrs["autofocus"] = True
 
 
 class LogForm(_About):
@@ -181,6 +185,25 @@ class LogForm(_About):
         help_text="Markdown.",
     )
     field_order = ("started_at", "ended_at", "intent", "participants", "location", "notes")
+
+    def clean_started_at(self) -> datetime:
+        """When it began; raises ValidationError where that is still to come."""
+        return _past(self.cleaned_data["started_at"])
+
+    def clean_ended_at(self) -> datetime:
+        """When it ended; raises ValidationError where that is still to come, or before it began."""
+        ended_at = _past(self.cleaned_data["ended_at"])
+        started_at = self.cleaned_data.get("started_at")
+        if started_at is not None and ended_at < started_at:
+            raise ValidationError("The end is before the beginning.")
+        return ended_at
+
+
+def _past(moment: datetime) -> datetime:
+    # Of a form alone: what a program tells is kept as told, since a recorder's clock may be wrong.
+    if moment > timezone.now():
+        raise ValidationError("This time is in the future.")
+    return moment
 
 
 class DetailsForm(_About):

@@ -48,9 +48,9 @@ def require() -> Credentials:
     """The same; raises NotSignedIn unless they can be used."""
     found = load()
     if not found.url:
-        raise NotSignedIn("Not signed in anywhere: bin/gantry session login --url https://…")
+        raise NotSignedIn("Not signed in anywhere: bin/gantry session login --url https://… is the way in.")
     if not found.token:
-        raise NotSignedIn(f"There is no token for {found.url}: bin/gantry session login --url {found.url}")
+        raise NotSignedIn(f"There is no token for {found.url}: bin/gantry session login --url {found.url} stores one.")
     return found
 
 
@@ -93,7 +93,7 @@ def clean_url(url: str) -> str:
     except ValueError:
         usable = False
     if not usable or " " in url or parts.query or parts.fragment or "@" in parts.netloc:
-        raise Misused(f"{url!r} is no address of a server; one looks like https://gantry.example.org")
+        raise Misused(f"{url!r} is no address of a server; one looks like https://gantry.example.org.")
     return url
 
 
@@ -109,7 +109,7 @@ def read_private(file: Path) -> str:
     """The text of a file with a secret in it; raises Refusal when others can read it too."""
     with file.open(encoding="utf-8") as stream:
         if stat.S_IMODE(os.fstat(stream.fileno()).st_mode) & 0o077:
-            raise Refusal(f"Others can read {file}, so the token in it is not used: chmod 600 '{file}'")
+            raise Refusal(f"Others can read {file}, so the token in it is not used: chmod 600 '{file}' keeps them out.")
         try:
             return stream.read()
         except UnicodeDecodeError as fault:
@@ -132,7 +132,7 @@ def _stored() -> Credentials:
 
 
 def _broken(file: Path) -> Refusal:
-    return Refusal(f"{file} cannot be understood: sign in again, with bin/gantry session login --url https://…")
+    return Refusal(f"{file} cannot be understood: bin/gantry session login --url https://… writes it anew.")
 
 
 def _home(variable: str, usual: str) -> Path:

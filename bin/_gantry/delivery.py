@@ -78,7 +78,7 @@ def _only(found: list[JSON], what: str) -> str:
     if not found:
         raise NotFound(f"No {what}.")
     if len(found) > 1:
-        raise Rejected(f"More than one {what}: say which, with --session {_names(found)}")
+        raise Rejected(f"More than one {what}, {_names(found)}: say which, with --session.")
     return str(found[0]["sessionId"])
 
 

@@ -112,7 +112,7 @@ class Outbox:
                     item = replace(item, session=_kept_start(journal.pending, item))
                 except Rejected as no:
                     self._refuse({"reason": str(no), **asdict(item)})
-                    raise Rejected(f"{no}. What you gave is set aside in {self.refused_file}.") from None
+                    raise Rejected(f"{no} What you gave is set aside in {self.refused_file}.") from None
             _add(file, {"given": asdict(item)})
         return item
 
@@ -182,7 +182,7 @@ def _kept_start(pending: list[Item], item: Item) -> str | None:
     stopped = {each.session for each in same if each.verb == "stop"}
     live = [each.at for each in same if each.verb == "start" and each.at not in stopped]
     if len(live) > 1:
-        raise Rejected(f"Several sessions of {item.repo} are live: say which, with --session {' or '.join(live)}")
+        raise Rejected(f"Several sessions of {item.repo} are live, {' or '.join(live)}: say which, with --session.")
     return live[0] if live else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from outbox import JSON
 
@@ -34,5 +34,9 @@ def lines(sessions: Iterable[JSON], *, ids_only: bool) -> str:
 
 
 def _length(session: JSON) -> str:
+    """`1:05:09`, as the pages say it: hours, also of more than a day."""
     seconds = session.get("durationSeconds")
-    return str(timedelta(seconds=int(seconds))) if isinstance(seconds, int | float) else "live"
+    if not isinstance(seconds, int | float):
+        return "live"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

@@ -139,7 +139,9 @@ class Server:
         if answer is None or not isinstance(detail, str):
             return self._stranger(f"{status}, and leads to {headers['Location']}" if headers["Location"] else status)
         if status == 401:
-            return NotSignedIn(f"{self.url} does not take the token: bin/gantry session login --url {self.url}")
+            return NotSignedIn(
+                f"{self.url} does not take the token: bin/gantry session login --url {self.url} stores another."
+            )
         if status == 429:
             return _busy(self.url, headers["Retry-After"])
         if status >= 500:

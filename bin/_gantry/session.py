@@ -51,9 +51,12 @@ def _login(asked: argparse.Namespace) -> int:
     before = _known_before()
     url = asked.url or before.url
     if not url:
-        raise Misused("Which server? bin/gantry session login --url https://…")
+        raise Misused("Which server? bin/gantry session login --url https://… names it.")
     signed_in = Credentials(url, _read_token(asked.token_file), asked.repo or before.repo)
-    name = Server(signed_in.url, signed_in.token).whoami()
+    server = Server(signed_in.url, signed_in.token)
+    name = server.whoami()
+    if asked.repo:
+        server.repo_id(asked.repo)  # raises NotFound now, not when something is to be recorded
     file = credentials.store(signed_in)
     if signed_in.is_exposed:
         say(f"{url} has no TLS: whoever listens on the way reads the token.")

@@ -66,7 +66,7 @@ def _moment(value: str) -> str:
     try:
         return canonical(datetime.fromisoformat(value))
     except (ValueError, OverflowError) as fault:
-        raise Misused(f"{value!r} is no time; one looks like 2026-01-31T21:30 or 2026-01-31T21:30:00+01:00") from fault
+        raise Misused(f"{value!r} is no time; one looks like 2026-01-31T21:30 or 2026-01-31T21:30:00+01:00.") from fault
 
 
 def _session(value: str) -> str:
@@ -79,7 +79,7 @@ def _session(value: str) -> str:
     except Misused as fault:
         if an_id:
             return f"sha256:{value.lower()}"
-        raise Misused(f"{value!r} is no session: its id, or 7 characters or more of it, or when it started") from fault
+        raise Misused(f"{value!r} is no session: name its id, 7 characters or more of it, or its start.") from fault
 
 
 def _count(value: str) -> int:

@@ -121,6 +121,13 @@ def test_the_form_spares_the_last_admin_also_from_an_admin_disabled_a_moment_ago
     assert form.errors == {"__all__": ["This is the last active admin. Make somebody else an admin first."]}
 
 
+def test_an_accounts_page_is_titled_by_its_address(admin: Client, alice: User) -> None:
+    page = admin.get(f"{USERS}{alice.pk}/change/").content.decode()
+    assert "<h2>alice@example.org</h2>" in page
+    assert "<title>alice@example.org |" in page
+    assert "<h2>" not in admin.get(f"{USERS}add/").content.decode().split('id="content-main"')[0]
+
+
 def test_deleting_an_account_leaves_nothing_of_it(
     admin: Client, alice: User, browser_of, program_of, stolen_database
 ) -> None:

@@ -63,8 +63,12 @@ def make_a_repo_for_two(page: Page, product: Product) -> None:
 
 
 def start_a_session(page: Page, intent: str) -> None:
-    page.get_by_role("button", name="Start a session").click()
     form = page.locator("#start")
+    page.get_by_role("button", name="Start a session").click()
+    expect(form.get_by_label("What it is about")).to_be_focused()
+    form.get_by_role("button", name="Cancel").click()
+    expect(form).to_be_hidden()
+    page.get_by_role("button", name="Start a session").click()
     form.get_by_label("What it is about").fill(intent)
     form.get_by_label("Who is there").fill("Ann\nBen")
     page.get_by_role("button", name="Start now").click()
@@ -172,3 +176,18 @@ def test_a_secret_that_is_shown_once_is_copied_by_its_button(
         expect(page.locator(".secret .copy.is-done")).to_be_visible()
         assert shown
         assert page.evaluate("navigator.clipboard.readText()") == shown
+
+
+@pytest.mark.parametrize("keys", ["Control+Enter", "Meta+Enter"])
+def test_a_note_is_sent_from_the_keyboard(product: Product, page: Page, keys: str) -> None:
+    make_a_repo_for_two(page, product)
+    start_a_session(page, "Vocals")
+    note = page.get_by_label("Add a note")
+    note.fill("Take one")
+    note.press("Enter")
+    note.press_sequentially("was flat")
+    expect(note).to_have_value("Take one\nwas flat")
+    note.press(keys)
+    expect(page.locator("#notes")).to_contain_text("was flat")
+    expect(note).to_have_value("")
+    expect(note).to_be_focused()

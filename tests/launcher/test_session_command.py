@@ -165,6 +165,22 @@ def test_times_without_an_offset_are_local_and_others_exact(alice: Terminal, stu
     assert studio.sessions[key]["endedAt"] == "2026-01-31T21:30:00.500000+00:00"
 
 
+@pytest.mark.parametrize(
+    ("ended_at", "length"),
+    [
+        ("2026-01-31T21:05:09+00:00", "  1:05:09"),
+        ("2026-02-01T20:00:00+00:00", " 24:00:00"),
+        ("2026-02-05T21:05:09.75+00:00", "121:05:09"),
+        (None, "     live"),
+    ],
+)
+def test_how_long_a_session_took_is_said_in_hours_as_on_the_pages(
+    alice: Terminal, studio: Studio, ended_at: str | None, length: str
+) -> None:
+    key = studio.begin(EARLIER, ended_at=ended_at)
+    assert alice.good("list") == f"2026-01-31 21:00  {length:>9}  {'':<40}  {key}"
+
+
 def test_the_list_goes_on_over_pages_as_far_as_asked(alice: Terminal, studio: Studio) -> None:
     begins = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(230)]
     keys = [studio.begin(begin.isoformat(), ended_at=begin.isoformat()) for begin in begins]
@@ -292,6 +308,36 @@ def test_each_way_to_fail_has_its_status_and_its_sentence(
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "env"),
+    [
+        (("start", "--at", "soon"), {}),
+        (("stop", "--session", "yesterday"), {}),
+        (("stop",), {}),
+        (("stop", "--session", "0"), {}),
+        (("list",), {"GANTRY_TOKEN": "ended"}),
+        (("list",), {"GANTRY_URL": "https://other.example.org"}),
+        (("list",), {"GANTRY_URL": "gantry"}),
+        (("list",), {"XDG_CONFIG_HOME": "/nowhere"}),
+        (("login",), {"XDG_CONFIG_HOME": "/nowhere"}),
+    ],
+)
+def test_what_is_said_are_whole_sentences(
+    alice: Terminal, studio: Studio, words: tuple[str, ...], env: dict[str, str]
+) -> None:
+    studio.begin(EARLIER), studio.begin("2026-01-31T21:00:00+00:00")
+    ended = alice.type(*words, **env)
+    assert ended.returncode
+    assert ended.stderr.endswith(".\n"), ended.stderr
+    assert not re.search(r"(https?://\S*|sha256:\w+|')\.\n$", ended.stderr.replace("https://gantry.example.org", ""))
+
+
+def test_a_command_that_is_said_can_be_copied_up_to_the_words_around_it(alice: Terminal, studio: Studio) -> None:
+    alice.config.write_text("{")
+    for said in (alice.type("list").stderr, alice.type("list", GANTRY_URL=studio.url).stderr):
+        assert "bin/gantry session login --url https://… " in said
+
+
 def test_each_status_is_documented() -> None:
     page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"^\| (\d+) \|", page, flags=re.MULTILINE))
@@ -323,6 +369,23 @@ def test_a_token_that_opens_nothing_is_not_stored(stranger: Terminal, studio: St
     assert stranger.type("login", "--url", studio.url, given=" ").returncode == 2
     assert stranger.type("login", given=TOKEN).returncode == 2
     assert not stranger.config.exists()
+
+
+def test_a_usual_repo_that_is_not_there_is_said_at_once_and_nothing_is_stored(
+    stranger: Terminal, studio: Studio
+) -> None:
+    ended = stranger.type("login", "--url", studio.url, "--repo", "alice/none", given=TOKEN)
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert ended.stderr == "gantry: There is no repo alice/none, or it is not yours to see.\n"
+    assert not stranger.config.exists()
+    stranger.good("login", "--url", studio.url, "--repo", "alice/demo", given=TOKEN)
+    assert json.loads(stranger.config.read_text())["repo"] == "alice/demo"
+
+
+def test_a_usual_repo_from_before_is_no_hindrance_to_signing_in(alice: Terminal, studio: Studio) -> None:
+    studio.repos.clear()
+    alice.good("login", "--url", studio.url, given=TOKEN)
+    assert json.loads(alice.config.read_text())["repo"] == "alice/album"
 
 
 @pytest.mark.parametrize("url", ["gantry.example.org", "ftp://example.org", "http://", "http://h:99999", "http://u@h"])

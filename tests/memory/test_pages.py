@@ -135,6 +135,8 @@ def test_forgetting_everything_is_asked_for_twice(alice: User, bob: User, browse
     page = browser.get("/memory").content.decode()
     form = page.index('action="/memory/forget-all"')
     assert page.index('popovertarget="forget-all"') < page.index('id="forget-all" class="card" popover') < form
+    for name in re.findall(r'id="([^"]+)" class="card" popover', page):
+        assert re.search(rf'popovertarget="{name}"\s+popovertargetaction="hide"\s+autofocus>Cancel<', page), name
     assert browser.get("/memory/forget-all").status_code == 405
     done = browser.post("/memory/forget-all", follow=True)
     assert "Everything is forgotten: 2." in text_of(done)

@@ -215,6 +215,23 @@ def test_what_is_written_on_a_page_is_text(browser: Client, repo: Repo, alice: U
         assert not re.search("<img[^>]*onerror", html_of(browser, path))
 
 
+@pytest.mark.parametrize(("parts", "name"), [((), "start"), (("settings",), "delete-repo")])
+def test_what_opens_over_a_page_has_the_focus_in_it_and_a_way_back(
+    browser: Client, repo: Repo, parts: tuple[str, ...], name: str
+) -> None:
+    html = html_of(browser, page_of(repo, *parts))
+    (cancel,) = find(html, "button", popovertarget=name, popovertargetaction="hide")
+    assert cancel.text == "Cancel"
+    (focused,) = [each for tag in ("input", "button") for each in find(html, tag) if "autofocus" in each.attributes]
+    assert focused.attributes.get("id") == "start-intent" if name == "start" else focused["popovertarget"] == name
+
+
+def test_a_refused_start_is_part_of_the_page_and_cannot_be_closed(browser: Client, repo: Repo) -> None:
+    html = browser.post(page_of(repo, "start"), {"intent": "x" * 10_001}).content.decode()
+    assert "popover" not in find(html, "div", id="start")[0].attributes
+    assert not find(html, "button", popovertarget="start", popovertargetaction="hide")
+
+
 # --- A session
 
 
@@ -252,6 +269,36 @@ def test_a_session_at_an_impossible_time_is_refused(browser: Client, repo: Repo,
         assert response.status_code == 422
         assert find(response.content.decode(), "ul", class_="errorlist")
     assert not RecordingSession.objects.exists()
+
+
+TO_COME = "This time is in the future."
+TURNED_AROUND = "The end is before the beginning."
+
+
+@pytest.mark.parametrize(
+    ("started_at", "ended_at", "refused"),
+    [
+        ("2025-03-01T11:30", "2025-03-01T11:29", {"ended_at": TURNED_AROUND}),
+        ("2025-03-01T11:30", "2099-03-01T11:30", {"ended_at": TO_COME}),
+        ("2099-03-01T11:30", "2099-03-01T12:30", {"started_at": TO_COME, "ended_at": TO_COME}),
+        ("2099-03-01T11:30", "2025-03-01T11:30", {"started_at": TO_COME}),
+    ],
+)
+def test_a_session_that_cannot_be_over_is_not_written_down(
+    browser: Client, repo: Repo, started_at: str, ended_at: str, refused: dict[str, str]
+) -> None:
+    times = {"started_at": started_at, "ended_at": ended_at}
+    response = browser.post(page_of(repo, "log"), times | {"intent": "Kept words"})
+    assert response.status_code == 422
+    html = response.content.decode()
+    assert dict(re.findall(r'<ul class="errorlist" id="log-(\w+)_error"><li>([^<]*)</li></ul>', html)) == refused
+    assert "Kept words" in html
+    assert not RecordingSession.objects.exists()
+
+
+def test_a_session_of_no_length_is_written_down(browser: Client, repo: Repo) -> None:
+    times = {"started_at": "2025-03-01T10:00", "ended_at": "2025-03-01T10:00"}
+    assert browser.post(page_of(repo, "log"), times).status_code == 302
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ class StudioFollow extends HTMLElement {
     this.#showYearsEnd();
     this.addEventListener("htmx:beforeSwap", showRefusals);
     this.addEventListener("htmx:afterSwap", ({ detail }) => (detail.requestConfig.verb === "post" ? this.#look() : this.#catchUp()));
+    this.addEventListener("keydown", sendNote);
     this.addEventListener("focusout", () => this.#catchUp());
     this.addEventListener("toggle", () => this.#catchUp(), { capture: true });
     if (!this.dataset.repo) return;
@@ -107,6 +108,12 @@ function mergeRows(list, fresh) {
   if (list.children.length <= rows.length) return list.replaceChildren(...rows);
   for (const row of rows) if (row.id) document.getElementById(row.id)?.remove();
   list.prepend(...rows.filter((row) => row.id));
+}
+
+/** Ctrl+Enter, or Cmd+Enter, adds the note; Enter alone is a new line of it. */
+function sendNote(event) {
+  if (event.key !== "Enter" || event.isComposing || !(event.ctrlKey || event.metaKey)) return;
+  event.target.closest("#append textarea")?.form.requestSubmit();
 }
 
 /** A refused form comes back with what was wrong in it, and what was written. */
