@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float32]
 
 SHARDS = 16
+# After how many changes a shard's index is written: as Chroma has it, and when it is to be written now.
+CHANGES, FEW_CHANGES = 1000, 2
 # An owner with no more vectors than these has each of them looked at.
 FEW = 1000
 CONNECT_SECONDS = 2.0
@@ -164,14 +166,41 @@ class Store:
     def delete(self, owner_id: int, ids: Iterable[int]) -> None:
         """Those that are there. Chroma only marks them and keeps their vectors in its index for good, so others are put
         in their place first: with the next index that it writes they are gone."""
-        import numpy as np
-
         shard = self._shard(owner_id)
         there = shard.get(ids=[str(pk) for pk in ids], include=[])["ids"]
         if there:
-            noise: Any = np.random.default_rng().standard_normal((len(there), self.place.dimension), np.float32)
-            shard.upsert(ids=there, embeddings=noise)
+            shard.upsert(ids=there, embeddings=self._noise(len(there)))
             shard.delete(ids=there)
+
+    def purge(self, owner_id: int) -> None:
+        """Leave no trace of what was deleted of this owner: from the numbers of a vector the words can be told.
+
+        Chroma keeps what it was given in a log until it writes its index, a thousand changes later. So it is opened
+        with a threshold of a few changes, and made to write; then its database is written anew without what was free
+        in it. A server's files are its own.
+        """
+        if self.place.host:
+            return
+        self._sync_after(FEW_CHANGES, owner_id)
+        passing = [f"-{number}" for number in range(2 * FEW_CHANGES)]
+        shard = self._shard(owner_id)
+        shard.upsert(ids=passing, embeddings=self._noise(len(passing)), metadatas=[{"owner": 0}] * len(passing))
+        shard.delete(ids=passing)
+        self._sync_after(CHANGES, owner_id)
+        self._disconnect()
+        with closing(sqlite3.connect(Path(self.place.folder) / "chroma.sqlite3")) as database:
+            database.execute("VACUUM")
+
+    def _sync_after(self, changes: int, owner_id: int) -> None:
+        """Have the shard's index written after so many changes, which Chroma heeds once it is opened again."""
+        self._shard(owner_id).modify(configuration={"hnsw": {"sync_threshold": changes}})
+        self._disconnect()
+        self._open(accepts_mismatch=False)
+
+    def _noise(self, count: int) -> Any:
+        import numpy as np
+
+        return np.random.default_rng().standard_normal((count, self.place.dimension), np.float32)
 
     def vectors(self, owner_id: int, ids: Collection[int]) -> dict[int, Vector]:
         """By id, those that are there."""
@@ -205,10 +234,15 @@ class Store:
         return sum(self._collection(f"{number:02d}").count() for number in range(SHARDS))
 
     def clear(self) -> None:
-        """Every collection of ours, whichever embedder it is of."""
-        for name in self._ours():
-            self._connected.delete_collection(name)
-        self._forget()
+        """Every collection of ours, whichever embedder it is of; of an embedded store the folder, in which more would
+        be left."""
+        if self.place.host:
+            for name in self._ours():
+                self._connected.delete_collection(name)
+            self._forget()
+        else:
+            self._disconnect()
+            self._throw_away()
 
     def is_acknowledged(self) -> bool:
         """Whether somebody knows that the store was begun."""
@@ -222,7 +256,7 @@ class Store:
     def discard(self) -> None:
         """Throw the embedded store away unopened: it ended the process that read it."""
         self._take_lock()
-        shutil.rmtree(self.place.folder, ignore_errors=True)
+        self._throw_away()
 
     def close(self) -> None:
         """Let go of client and lock."""
@@ -329,8 +363,19 @@ class Store:
         self._disconnect()
         if self.place.host or self._lock is None or not is_corrupt or any(code in said for code in _PASSING):
             return VectorsUnavailable(f"Chroma failed. {said}")
-        shutil.rmtree(self.place.folder, ignore_errors=True)
+        try:
+            self._throw_away()
+        except OSError as refusal:
+            return VectorsUnavailable(f"The vectors are corrupt and cannot be removed. {refusal}")
         return VectorsCorrupt(said)
+
+    def _throw_away(self) -> None:
+        """What is in the folder; the folder itself may be a link to elsewhere. Raises OSError."""
+        for each in Path(self.place.folder).iterdir() if Path(self.place.folder).exists() else ():
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            else:
+                each.unlink()
 
     def _disconnect(self) -> None:
         """Let go of the client, not of the lock."""

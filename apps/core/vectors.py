@@ -94,6 +94,11 @@ class VectorStore:
         for batch in _batches(ids):
             self._ask("delete", owner_id, batch)
 
+    def purge(self, owner_id: int) -> None:
+        """Leave no trace of what was deleted of the owner in the files of an embedded store. Not for every deletion by
+        itself: it takes as long as reading and writing the owner's shard."""
+        self._ask("purge", owner_id)
+
     def search(self, owner_id: int, vector: Vector, limit: int, keep: Keep) -> list[Match]:
         """The nearest of those that `keep` keeps, nearest first. It is called in the caller's thread."""
         return self.begin_search(owner_id, vector, limit)(keep)

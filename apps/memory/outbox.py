@@ -15,6 +15,8 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from django.db import transaction
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 
 BATCH = 100
 FORGOTTEN_BATCH = 1000
+# Forgetting writes whole shards anew, which searches wait for: so it rests so many times as long as it took.
+FORGET_REST = 20
 # A text is embedded up to here: what comes later changes the meaning of the whole little.
 EMBEDDED_LENGTH = 8000
 MAX_PAUSE_SECONDS = 30.0
@@ -56,6 +60,7 @@ class Outbox:
         self._is_looked_over = False
         self._pause = 0.0
         self._resume_at = 0.0
+        self._forget_at = 0.0
 
     def work(self) -> bool:
         """One batch; True when there may be more at once. Raises nothing but what the database does."""
@@ -69,7 +74,7 @@ class Outbox:
             elif not self._is_looked_over:
                 _clear_if_incomplete(store)
             self._is_looked_over = True
-            more = _work_on(store, embedder)
+            more = self._work_on(store, embedder)
         except VectorsElsewhere:
             self.is_elsewhere = True
             self._rest(MAX_PAUSE_SECONDS)
@@ -81,6 +86,21 @@ class Outbox:
             self.fault, self.is_elsewhere, self._pause = "", False, 0.0
             return more
         return False
+
+    def _work_on(self, store: VectorStore, embedder: Embedder) -> bool:
+        if store.was_rebuilt:
+            _begin_anew(store)
+        is_full = _embed(store, embedder) == BATCH
+        return self._forget(store) or is_full
+
+    def _forget(self, store: VectorStore) -> bool:
+        """A batch of what is forgotten, and then a rest in which more of it may come together."""
+        began = time.monotonic()
+        if began < self._forget_at:
+            return False
+        has_more = _forget(store)
+        self._forget_at = 0.0 if has_more else began + (1 + FORGET_REST) * (time.monotonic() - began)
+        return has_more
 
     def _is_unseen(self) -> bool:
         """Whether there should be vectors, and nobody has looked yet whether they are there."""
@@ -103,14 +123,6 @@ def _is_anything_due() -> bool:
         or ForgottenVector.objects.exists()
         or Rebuild.objects.exists()
     )
-
-
-def _work_on(store: VectorStore, embedder: Embedder) -> bool:
-    if store.was_rebuilt:
-        _begin_anew(store)
-    embedded = _embed(store, embedder)
-    forgotten = _forget(store)
-    return embedded == BATCH or forgotten == FORGOTTEN_BATCH
 
 
 def _clear_if_incomplete(store: VectorStore) -> None:
@@ -188,15 +200,22 @@ def _withdraw_forgotten(store: VectorStore, owner_id: int, ids: Collection[int])
         store.delete(owner_id, gone)
 
 
-def _forget(store: VectorStore) -> int:
-    rows = list(ForgottenVector.objects.order_by("pk")[:FORGOTTEN_BATCH])
-    by_owner: dict[int, list[int]] = defaultdict(list)
-    for row in rows:
-        by_owner[row.owner_id].append(row.recollection_id)
-    for owner_id, ids in by_owner.items():
-        store.delete(owner_id, ids)
-    ForgottenVector.objects.filter(pk__in=[row.pk for row in rows]).delete()
-    return len(rows)
+def _forget(store: VectorStore) -> bool:
+    """A batch of what was forgotten; whether there is more. Of an owner of whom there is more, one row stays to tell
+    that their shard is still to be purged."""
+    rows = list(ForgottenVector.objects.order_by("owner_id", "pk")[:FORGOTTEN_BATCH])
+    is_all = len(rows) < FORGOTTEN_BATCH
+    done: list[ForgottenVector] = []
+    for owner_id, group in groupby(rows, key=attrgetter("owner_id")):
+        theirs = list(group)
+        store.delete(owner_id, [row.recollection_id for row in theirs])
+        if is_all or theirs[-1] is not rows[-1]:
+            store.purge(owner_id)
+            done += theirs
+        else:
+            done += theirs[:-1]
+    ForgottenVector.objects.filter(pk__in=[row.pk for row in done]).delete()
+    return not is_all
 
 
 @cache

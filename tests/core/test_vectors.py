@@ -83,17 +83,42 @@ def test_a_vector_is_replaced_and_deleted_any_number_of_times(opened: Open) -> N
     assert store.vectors(ALICE, []) == {}
 
 
-def test_what_is_deleted_leaves_the_index_s_file_when_it_is_written_again(opened: Open, folder: Path) -> None:
-    dice, canary = np.random.default_rng(3), np.array([0.6, 0.48, 0.64], np.float32)
+def tells(folder: Path, vector: np.ndarray) -> list[str]:
+    """The files in which its numbers stand."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path.name for path in files if vector.tobytes() in path.read_bytes())
+
+
+CANARY = np.array([0.6, 0.48, 0.64], np.float32)
+
+
+@pytest.mark.parametrize(("others", "file"), [(10, "chroma.sqlite3"), (1_100, "data_level0.bin")])
+def test_what_is_purged_has_left_the_files(opened: Open, folder: Path, others: int, file: str) -> None:
+    dice = np.random.default_rng(3)
     store = opened()
-    store.add(ALICE, {0: canary, **{pk: dice.random(3, np.float32) for pk in range(1, 1_100)}})
-    (index,) = folder.glob("*/data_level0.bin")
-    assert canary.tobytes() in index.read_bytes()
+    store.add(ALICE, {0: CANARY, **{pk: dice.random(3, np.float32) for pk in range(1, 1 + others)}})
+    store.acknowledge_rebuilt()
+    assert tells(folder, CANARY) == [file]
     store.delete(ALICE, [0])
-    assert 0 not in near(store, ALICE, canary)
-    store.add(ALICE, {pk: dice.random(3, np.float32) for pk in range(2_000, 3_000)})
-    assert canary.tobytes() not in index.read_bytes()
-    assert store.count() == 2_099
+    for _ in range(2):
+        store.purge(ALICE)
+        assert tells(folder, CANARY) == []
+        assert not store.was_rebuilt
+        assert store.count() == others
+        assert 0 not in near(store, ALICE, CANARY)
+    store.add(ALICE, {0: EAST})
+    assert near(store, ALICE, EAST)[0] == 0
+    store.close()
+    assert tells(folder, CANARY) == []
+
+
+def test_what_is_cleared_has_left_the_files(opened: Open, folder: Path) -> None:
+    store = opened()
+    store.add(ALICE, {0: CANARY})
+    store.acknowledge_rebuilt()
+    store.clear()
+    assert tells(folder, CANARY) == []
+    assert store.was_rebuilt
 
 
 def test_what_is_not_kept_is_not_found_whatever_shares_the_shard(opened: Open) -> None:
@@ -260,6 +285,20 @@ def test_a_corrupt_store_is_noticed_and_begun_anew(
     assert store.was_rebuilt
     store.add(ALICE, {1: EAST})
     assert near(store, ALICE) == [1]
+
+
+def test_a_corrupt_store_behind_a_link_is_begun_anew(opened: Open, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    folder.symlink_to(tmp_path / "elsewhere")
+    _fill(opened())
+    _garble(folder / "chroma.sqlite3")
+    store = opened()
+    with pytest.raises(VectorsUnavailable):
+        near(store, ALICE)
+    assert store.was_rebuilt
+    store.add(ALICE, {1: EAST})
+    assert near(store, ALICE) == [1]
+    assert (tmp_path / "elsewhere" / "chroma.sqlite3").exists()
 
 
 @pytest.mark.parametrize("loss", ["folder", "index", "emptied"])

@@ -12,6 +12,7 @@ from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.core import vectors
+from apps.memory import outbox as work_to_do
 from apps.memory.models import Recollection
 from apps.memory.outbox import Outbox
 from apps.memory.recall import remember
@@ -45,7 +46,9 @@ def vector_folder(settings: Settings, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def outbox(vector_folder: Path) -> Outbox:
+def outbox(vector_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Outbox:
+    """One that does not rest."""
+    monkeypatch.setattr(work_to_do, "FORGET_REST", 0)
     return Outbox()
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from apps.memory import embedding
 from tests.scripted_model import PATIENCE, ScriptedModel
 from tests.servers import EMAIL, PASSWORD, Product
 
@@ -34,10 +35,14 @@ class Teller:
         self.product, self.email, self.canary = product, email, canary.lower()
         self.client = product.sign_in(email)
         self.conversation_id = self.new_conversation()
-        self.message_id = self.tell(f"My sister {canary} lives in {canary}ville and plays the cello.")
+        said = f"My sister {canary} lives in {canary}ville and plays the cello."
+        # Its words can be told from it.
+        self.vector = embedding.bundled().embed([said])[0].tobytes()
+        self.message_id = self.tell(said)
         until(lambda: [memory["embedded"] for memory in self.memories()] == [True, True])
         until(lambda: self.canary in json.dumps(self.client.get("/api/memory/graph").json()).lower())
         assert {"memory_recollection", "memory_entity", "memory_mention"} <= self.tables_that_tell()
+        assert self.files_that_tell() == {"chroma.sqlite3"}
 
     def new_conversation(self) -> int:
         return int(self.client.post("/api/chat/conversations").json()["id"])
@@ -72,7 +77,10 @@ class Teller:
     def files_that_tell(self) -> set[str]:
         """Those of Chroma's."""
         files = [path for path in (self.product.data_dir / "vectors").rglob("*") if path.is_file()]
-        return {path.name for path in files if self.canary.encode() in path.read_bytes().lower()}
+        return {path.name for path in files if self._holds(path.read_bytes())}
+
+    def _holds(self, content: bytes) -> bool:
+        return self.canary.encode() in content.lower() or self.vector in content
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +152,7 @@ def test_what_is_forgotten_stands_in_its_message_alone(house: Product, forget: C
     said = {"conversations_message", "conversations_conversation", "message_text_data", "conversation_title_data"}
     until(lambda: teller.tables_that_tell() <= said)
     assert "conversations_message" in teller.tables_that_tell()
+    until(lambda: "memory_forgottenvector" not in tables_with_rows(house))
     assert teller.files_that_tell() == set()
 
 
@@ -178,8 +187,8 @@ def test_what_is_deleted_leaves_nothing_anywhere(house: Product, delete: Callabl
     teller = Teller(house, email, canary)
     delete(teller)
     until(lambda: teller.tables_that_tell() == set())
-    assert teller.files_that_tell() == set()
     until(lambda: "memory_forgottenvector" not in tables_with_rows(house))
+    assert teller.files_that_tell() == set()
 
 
 def tables_with_rows(product: Product) -> set[str]:
