@@ -1,8 +1,8 @@
 """The face of the graph: who and what was spoken of, and what was said about them, each with where it was said.
 
 Promises: what is stored stays stored and is stored once, whoever writes at the same time; nobody's entities ever meet
-another person's. Every writer takes the owner's row first and waits for nothing else while it holds it, least of all
-for a recollection that is just being forgotten, whose trigger waits for the owner (`graph_triggers.py`).
+another person's. Every writer, and whoever forgets, takes the owner's row first (`graph_triggers.py` for what goes by
+other doors); a writer waits for nothing else while it holds it, least of all for a recollection.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from apps.accounts.models import User
 from apps.core.errors import InvalidInput, NotFound
@@ -166,9 +166,14 @@ def delete(entity: Entity) -> None:
         Entity.objects.filter(pk=entity.pk, owner_id=entity.owner_id).delete()
 
 
+def hold_owners(ids: Collection[int] | QuerySet[Any, Any]) -> None:
+    """Wait until nobody else writes these persons' graphs; for the rest of the transaction nobody will. The ids may be
+    a query."""
+    list(User.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values_list("pk"))
+
+
 def _hold_owner(owner_id: int) -> None:
-    """Wait until nobody else writes this person's graph; for the rest of the transaction nobody will."""
-    list(User.objects.select_for_update(no_key=True).filter(pk=owner_id).values_list("pk"))
+    hold_owners([owner_id])
 
 
 def _hold(recollection: Recollection) -> bool:

@@ -81,14 +81,17 @@ class RecollectionQuerySet(models.QuerySet["Recollection"]):
             return [voice for (voice,) in cursor.fetchall()]
 
     def embedded(self, vectors: Mapping[int, bytes], embedder: str) -> None:
-        """These are the vectors that the embedder made, by id; what was forgotten meanwhile stays so."""
-        rows = [(vector, embedder, pk) for pk, vector in vectors.items()]
+        """These are the vectors that the embedder made, by id; what was forgotten meanwhile stays so. In the order in
+        which whoever forgets them takes them."""
+        rows = [(vector, embedder, pk) for pk, vector in sorted(vectors.items())]
         with transaction.atomic(using=self.db), connections[self.db].cursor() as cursor:
             cursor.executemany(_EMBEDDED_SQL, rows)
 
     def unembed(self) -> int:
-        """Make their vectors anew; how many they are."""
-        return self.exclude(embedder="").update(embedder="", vector=b"", due_at=timezone.now())
+        """Make their vectors anew; how many they are. Within a transaction."""
+        embedded = self.exclude(embedder="")
+        list(embedded.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+        return embedded.update(embedder="", vector=b"", due_at=timezone.now())
 
     def newest_unread(self, extractor: str, now: datetime, limit: int) -> list[Recollection]:
         """Due ones whose entities nobody has read, the newest first; then those that another extractor read. Each kind
@@ -263,7 +266,7 @@ class Entity(models.Model):
         return f"Entity {self.pk}"
 
     def rename(self, name: str) -> None:
-        """Call it so from now on; what it was called before still leads to it."""
+        """Call it so from now on; what recollections call it still leads to it."""
         self.name, self.key, self.is_renamed = name, fold_name(name), True
         self.save(update_fields=["name", "key", "is_renamed"])
 

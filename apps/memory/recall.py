@@ -176,8 +176,10 @@ def forget_all(user_id: int) -> int:
 def _forgotten(rows: RecollectionQuerySet) -> int:
     """Mentions, facts, entities and the vectors' deletion follow by triggers, in this transaction.
 
-    What is being remembered as an answer to them is waited for, and forgotten with them."""
+    What is being remembered as an answer to them is waited for, and forgotten with them. Their owners are held first,
+    as by every writer of the graph."""
     with transaction.atomic():
+        graph.hold_owners(rows.values("owner_id"))
         list(rows.order_by("pk").select_for_update().values_list("pk"))
         _, by_model = rows.delete()
     return by_model.get("memory.Recollection", 0)

@@ -30,6 +30,7 @@ from apps.memory.errors import NameTaken
 from apps.memory.forms import ConversationForm, EntityFilterForm, MergeForm, RenameForm, SearchForm, SwitchForm
 from apps.memory.listing import FactPlace
 from apps.memory.models import Entity, MemorySetting, Recollection
+from apps.memory.names import is_storable
 from apps.memory.origins import origins
 from apps.memory.outbox import outbox
 
@@ -185,7 +186,9 @@ def entities(request: PageRequest) -> HttpResponse:
     """All entities and all facts, as tables."""
     form = EntityFilterForm(request.GET)
     wanted = {"text": form.cleaned_data["q"], "kind": form.cleaned_data["kind"]} if form.is_valid() else {}
-    found = listing.entities(request.user, **wanted, limit=ENTITIES_A_PAGE, after=request.GET.get("after", ""))
+    after = request.GET.get("after", "")
+    place = after if is_storable(after) else ""
+    found = listing.entities(request.user, **wanted, limit=ENTITIES_A_PAGE, after=place)
     facts = listing.facts(request.user, **wanted, limit=FACTS_A_PAGE, before=_fact_place(request))
     query = form.query()
     context = {

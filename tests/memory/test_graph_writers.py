@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from threading import Barrier
 
 import pytest
@@ -13,6 +15,7 @@ from apps.accounts.models import User
 from apps.core.errors import NotFound
 from apps.memory import graph
 from apps.memory.models import Entity, Mention, Recollection, Relation
+from apps.memory.recall import forget_all
 from tests.memory.remembered import recollect
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,6 +90,30 @@ def test_merging_while_others_write_loses_no_fact(alice: User) -> None:
     at_once(write, write, merge)
     assert Relation.objects.filter(predicate="plays", subject__key="anna").count() == 10
     assert not Entity.objects.filter(key="annie").exists()
+
+
+def test_merging_while_it_is_forgotten_hinders_neither(alice: User) -> None:
+    for _ in range(4):
+        said = [recollect(alice, "…") for _ in range(30)]
+        for each in said:
+            graph.add_fact(each, "Anna", "lives in", "Lisbon", object_kind="place")
+        graph.add_fact(said[0], "Tom", "knows", "Anna")
+        anna, tom = (Entity.objects.get(key=key) for key in ("anna", "tom"))
+        at_once(partial(_merged, anna, tom), partial(forget_all, alice.pk))
+        assert [model.objects.count() for model in (Recollection, Entity, Mention, Relation)] == [0, 0, 0, 0]
+
+
+def _merged(entity: Entity, into: Entity) -> None:
+    with suppress(NotFound):
+        graph.merge(entity, into=into)
+
+
+def test_embedding_while_it_is_forgotten_hinders_neither(alice: User) -> None:
+    for _ in range(10):
+        said = [recollect(alice, "…") for _ in range(200)]
+        made = {each.pk: b"vector" for each in reversed(said)}
+        at_once(partial(Recollection.objects.embedded, made, "an embedder"), partial(forget_all, alice.pk))
+        assert not Recollection.objects.exists()
 
 
 def test_deleting_while_others_write_ends_in_one_or_the_other(alice: User) -> None:

@@ -254,6 +254,12 @@ def test_the_tables_are_filtered(
     assert [f"{each.subject.name} {each.predicate} {each.object.name}" for each in told] == facts
 
 
+def test_a_place_in_the_tables_that_is_no_name_is_their_beginning(browser: Client, band: Recollection) -> None:
+    for place in ("%00", "%1f", "a" * 300):
+        shown = browser.get(f"/memory/entities?after={place}").context["entities"].rows
+        assert [each.name for each in shown] == ["Anna", "Basel", "Ben", "cello"]
+
+
 def test_long_tables_go_on(browser: Client, band: Recollection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(views, "ENTITIES_A_PAGE", 3)
     monkeypatch.setattr(views, "FACTS_A_PAGE", 2)
