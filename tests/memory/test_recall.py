@@ -30,6 +30,15 @@ def test_what_fits_comes_with_who_said_it_and_when(say: Remember, alice: User) -
     assert 0 < memory.score <= 1
 
 
+def test_what_was_said_again_and_again_comes_once(say: Remember, alice: User) -> None:
+    for number in range(3):
+        say("My dog is called Rex.", thread=f"conversation:{number}")
+    say("Rex is a dog of nine years.", thread="conversation:9")
+    memories = recall(alice.pk, "What is my dog called?", limit=2).memories
+    assert [memory.excerpt for memory in memories] == ["My dog is called Rex.", "Rex is a dog of nine years."]
+    assert memories[0].score >= memories[1].score
+
+
 def test_another_word_for_it_finds_it_too(outbox: Outbox, say: Remember, alice: User) -> None:
     say("We adopted a puppy from the shelter.")
     say("The bass amplifier hums again.", thread="conversation:2")
