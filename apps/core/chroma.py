@@ -371,7 +371,8 @@ class Store:
 
     def _throw_away(self) -> None:
         """What is in the folder; the folder itself may be a link to elsewhere. Raises OSError."""
-        for each in Path(self.place.folder).iterdir() if Path(self.place.folder).exists() else ():
+        folder = Path(self.place.folder)
+        for each in folder.iterdir() if folder.exists() else ():
             if each.is_dir() and not each.is_symlink():
                 shutil.rmtree(each)
             else:

@@ -198,6 +198,7 @@ def _withdraw_forgotten(store: VectorStore, owner_id: int, ids: Collection[int])
     there = set(Recollection.objects.filter(pk__in=ids).values_list("pk", flat=True))
     if gone := [pk for pk in ids if pk not in there]:
         store.delete(owner_id, gone)
+        store.purge(owner_id)
 
 
 def _forget(store: VectorStore) -> bool:

@@ -19,6 +19,7 @@ from apps.accounts.models import User
 from apps.core import vectors
 from apps.core.vectors import VectorStore
 from apps.memory import embedding
+from apps.memory import outbox as work_to_do
 from apps.memory.models import ForgottenVector, Recollection
 from apps.memory.outbox import BATCH, FAILURES_IN_A_ROW, Outbox
 from apps.memory.recall import forget_all, forget_one, recall
@@ -113,6 +114,28 @@ def test_what_is_forgotten_loses_its_vector(outbox: Outbox, say: Remember, alice
     forget_all(alice.pk)
     work(outbox)
     assert the_store().count() == 0
+
+
+def test_what_is_forgotten_in_several_batches_is_purged_once_an_owner(
+    outbox: Outbox, say: Remember, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purge = VectorStore.purge
+    purged: list[int] = []
+
+    def noted(store: VectorStore, owner_id: int) -> None:
+        purged.append(owner_id)
+        purge(store, owner_id)
+
+    monkeypatch.setattr(VectorStore, "purge", noted)
+    monkeypatch.setattr(work_to_do, "FORGOTTEN_BATCH", 3)
+    rows = [say("My dog is called Rex.") for _ in range(4)]
+    rows += [say("I play the cello.", user=bob) for _ in range(4)]
+    work(outbox)
+    Recollection.objects.all().delete()
+    work(outbox)
+    assert purged == sorted({row.owner_id for row in rows})
+    assert the_store().count() == 0
+    assert not ForgottenVector.objects.exists()
 
 
 def test_what_is_forgotten_while_its_vector_is_made_has_none(

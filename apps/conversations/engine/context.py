@@ -44,9 +44,8 @@ MEMORY_OPENING = (
 )
 MEMORY_CLOSING = "</memory>\n\n"
 # However much of no meaning stands in it: a model reads `</ mem-ory>` as the same.
-_FENCE = re.compile(
-    r"(?:[<\u2039\u27e8\u3008]|&lt;)(?=[\W_]*(?:\w{1,20}:)?" + r"[\W_]*".join("memory") + ")", re.IGNORECASE
-)
+_SPACED_OUT = r"[\W_]*".join("memory")
+_FENCE = re.compile(rf"(?:[<\u2039\u27e8\u3008]|&lt;)(?=[\W_]*(?:\w{{1,20}}:)?{_SPACED_OUT})", re.IGNORECASE)
 
 
 class PromptMessage(TypedDict):
