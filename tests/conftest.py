@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -113,6 +114,16 @@ def database_with_alice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     product.manage("migrate", "--verbosity", "0")
     product.add_account()
     return folder / "gantry.db"
+
+
+@pytest.fixture(scope="session")
+def namespace() -> list[str]:
+    """A command that runs others where they may mount."""
+    unshare = [str(shutil.which("unshare") or "/bin/false"), "--mount", "--map-root-user"]
+    probe = subprocess.run([*unshare, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
+    if probe.returncode != 0:
+        pytest.skip("no mount namespaces here (unshare --mount)")
+    return unshare
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ import json
 import socket
 import sqlite3
 import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from websockets.sync.client import connect
 from gantry.front import MAX_UNREAD_BYTES
 from tests.scripted_model import ScriptedModel
 from tests.servers import Product
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -63,20 +63,13 @@ def test_connections_that_are_reset_are_let_go(served: Product) -> None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.sendall(b"POST /nope HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 7000000\r\n\r\n")
             client.sendall(b"x" * 1_000_000)
-    until(lambda: open_sockets(pid) <= sockets and len([*spooled_bytes(pid)]) <= spooled)
+    until(lambda: open_sockets(pid) <= sockets and len([*spooled_bytes(pid)]) <= spooled, patience=15.0)
 
 
 def open_sockets(pid: int) -> int:
     """Also those that are connected to nothing any more."""
     handles = Path(f"/proc/{pid}/fd").iterdir()
     return sum("socket:" in str(handle.readlink()) for handle in handles if handle.is_symlink())
-
-
-def until(holds: Callable[[], bool], patience: float = 15.0) -> None:
-    ends = time.monotonic() + patience
-    while not holds():
-        assert time.monotonic() < ends, "it never came"
-        threading.Event().wait(0.05)  # nothing announces it
 
 
 def spooled_bytes(pid: int) -> Iterator[int]:

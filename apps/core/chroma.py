@@ -182,12 +182,12 @@ class Store:
         if self.place.host:
             return
         self._sync_after(FEW_CHANGES, owner_id)
+        self._open(accepts_mismatch=False)
         passing = [f"-{number}" for number in range(2 * FEW_CHANGES)]
         shard = self._shard(owner_id)
         shard.upsert(ids=passing, embeddings=self._noise(len(passing)), metadatas=[{"owner": 0}] * len(passing))
         shard.delete(ids=passing)
         self._sync_after(CHANGES, owner_id)
-        self._disconnect()
         with closing(sqlite3.connect(Path(self.place.folder) / "chroma.sqlite3")) as database:
             database.execute("VACUUM")
 
@@ -195,7 +195,6 @@ class Store:
         """Have the shard's index written after so many changes, which Chroma heeds once it is opened again."""
         self._shard(owner_id).modify(configuration={"hnsw": {"sync_threshold": changes}})
         self._disconnect()
-        self._open(accepts_mismatch=False)
 
     def _noise(self, count: int) -> Any:
         import numpy as np

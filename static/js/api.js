@@ -46,6 +46,13 @@ export async function api(method, path, body) {
   return (await request(method, path, body)).json();
 }
 
+/** Has it deleted; what is gone already is deleted. */
+export async function erase(path) {
+  await api("DELETE", path).catch((error) => {
+    if (error.status !== 404) throw error;
+  });
+}
+
 /** A part of a page as a fragment. Our own templates write it; what a model wrote is sanitised in it. */
 export async function part(path) {
   const response = await reach(path, { headers: { Accept: "text/html" }, redirect: "manual" });

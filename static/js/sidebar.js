@@ -1,6 +1,6 @@
 // The list of conversations: follows what happens to them anywhere, and lets one rename, pin, archive and delete.
 
-import { Unreachable, api } from "./api.js";
+import { Unreachable, api, erase } from "./api.js";
 import { copyOf } from "./markup.js";
 import { notice, sayWhy, unlessUndone } from "./notices.js";
 import { Socket } from "./socket.js";
@@ -152,19 +152,16 @@ async function archive(id, isArchived) {
   if (await notice(words, { action: "Undo" })) await change(id, { archived: !isArchived });
 }
 
-/** Nothing is sent while there is time to undo. What is gone already is deleted. */
+/** Nothing is sent while there is time to undo. */
 async function remove(id, title) {
   const row = rowOf(id);
   const wasShown = shownId === id;
   leaving.add(id);
   if (row) row.hidden = true;
   if (wasShown) visit("/");
-  const send = () => api("DELETE", path(id)).catch((error) => {
-    if (error.status !== 404) throw error;
-  });
   let undone = false;
   try {
-    undone = await unlessUndone(`“${title || UNTITLED}” will be deleted.`, send);
+    undone = await unlessUndone(`“${title || UNTITLED}” will be deleted.`, () => erase(path(id)));
   } catch (error) {
     if (rowOf(id)) rowOf(id).hidden = false;
     throw error;

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.launcher.conftest import NO_MODEL
-from tests.scripted_model import PATIENCE
 from tests.servers import EMAIL, PASSWORD, Product
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -50,14 +49,6 @@ def sign_in(page: Page, product: Product, to: str = "/memory") -> None:
 def remembered(product: Product) -> list[str]:
     """As the server has it, the newest first."""
     return [memory["text"] for memory in product.sign_in().get("/api/memory").json()["memories"]]
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    """Nothing announces what the server did for a page that is gone."""
-    ends = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < ends, "it does not come about"
-        time.sleep(0.05)
 
 
 def forget(page: Page, text: str) -> None:

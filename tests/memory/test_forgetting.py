@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,18 +13,11 @@ import httpx
 import pytest
 
 from apps.memory import embedding
-from tests.scripted_model import PATIENCE, ScriptedModel
+from tests.scripted_model import ScriptedModel
 from tests.servers import EMAIL, PASSWORD, Product
+from tests.waiting import until
 
 OPERATOR = "root@example.org"
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    """Nothing outside announces what a keeper has done."""
-    ends = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < ends, "it does not come about"
-        time.sleep(0.05)
 
 
 class Teller:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-import subprocess
-import time
 from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
-import pytest
 from pytest_django import Settings
 
 from apps.core import vectors
 from apps.memory import embedding
-from tests.scripted_model import PATIENCE, ScriptedModel, tokens
+from tests.scripted_model import ScriptedModel, tokens
 from tests.servers import Product
+from tests.waiting import until
 
 SAID = 1_000
 SAY = f"""
@@ -39,25 +36,18 @@ def embedded(product: Product) -> int:
         return int(database.execute("SELECT count(*) FROM memory_recollection WHERE embedder > ''").fetchone()[0])
 
 
-def await_more_than(product: Product, count: int) -> int:
-    """Nothing outside announces that vectors are made."""
-    ends = time.monotonic() + PATIENCE
-    while (there := embedded(product)) <= count:
-        assert time.monotonic() < ends, "no vectors are made"
-    return there
-
-
 def test_a_worker_that_is_killed_again_and_again_loses_and_doubles_nothing(
     product: Product, settings: Settings
 ) -> None:
     product.manage("shell", "--verbosity", "0", "--command", SAY)
     there = 0
     for _ in range(2):
-        there = await_more_than(product, there)
+        until(lambda before=there: embedded(product) > before)
         product.kill()
-        assert embedded(product) < SAID
+        there = embedded(product)
+        assert there < SAID
         product.start()
-    await_more_than(product, SAID - 1)
+    until(lambda: embedded(product) == SAID)
     product.stop()
 
     settings.DATA_DIR = product.data_dir
@@ -68,15 +58,6 @@ def test_a_worker_that_is_killed_again_and_again_loses_and_doubles_nothing(
 
 
 # --- A full disk
-
-
-@pytest.fixture
-def namespace() -> list[str]:
-    """A command that runs others where they may mount."""
-    unshare = [str(shutil.which("unshare") or "/bin/false"), "--mount", "--map-root-user"]
-    if subprocess.run([*unshare, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False).returncode:
-        pytest.skip("no mount namespaces here (unshare --mount)")
-    return unshare
 
 
 class SmallDisk:
@@ -137,9 +118,6 @@ def test_on_a_full_disk_what_was_acknowledged_is_remembered_once_there_is_room(
         disk.ballast.unlink()
         assert ask(client, last, "There is room again.") == 200
 
-        ends = time.monotonic() + PATIENCE
-        while not all(asked(client).values()):
-            assert time.monotonic() < ends, "no vectors are made"
-            time.sleep(0.05)
+        until(lambda: all(asked(client).values()))
         acknowledged = {question for question, status in statuses.items() if status == 200}
         assert acknowledged | {"There is room again."} <= asked(client).keys()

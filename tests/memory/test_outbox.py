@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
 from pathlib import Path
@@ -24,7 +23,7 @@ from apps.memory.models import ForgottenVector, Recollection
 from apps.memory.outbox import BATCH, FAILURES_IN_A_ROW, Outbox
 from apps.memory.recall import forget_all, forget_one, recall
 from tests.memory.conftest import Remember, work
-from tests.scripted_model import PATIENCE
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from apps.memory.embedding import Vectors
@@ -39,14 +38,6 @@ def the_store() -> VectorStore:
 
 def waiting() -> int:
     return Recollection.objects.waiting().count()
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    """What hung ends by itself, and says so to nobody."""
-    ends = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < ends, "it does not come about"
-        time.sleep(0.02)
 
 
 class Stumbling:

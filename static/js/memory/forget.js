@@ -1,7 +1,7 @@
 // Forgetting one memory: it leaves the list at once, and the server is asked when the time to undo has run out, or the
 // page is left. Then what the page counts is counted anew.
 
-import { api, part, quiet } from "../api.js";
+import { erase, part, quiet } from "../api.js";
 import { sayWhy, unlessUndone } from "../notices.js";
 import { wordTimes } from "../time.js";
 
@@ -39,11 +39,8 @@ function beginning(row) {
   return text.length > BEGINNING ? `${text.slice(0, BEGINNING).trimEnd()}…` : text;
 }
 
-/** The server forgets; what it has forgotten already is forgotten. */
 async function ask(id) {
-  await api("DELETE", `/api/memory/${id}`).catch((error) => {
-    if (error.status !== 404) throw error;
-  });
+  await erase(`/api/memory/${id}`);
   rowOf(id)?.remove();
   await recount().catch(quiet);
 }
